@@ -1,0 +1,31 @@
+//! Kernels, chains and estimators of the local learning coefficient (LLC).
+//!
+//! The one idea: whatever another program loops over (chains, seeds, checkpoints) is a *row* of an ensemble `[n_rows, d]`.
+//! A [`Target`] evaluates the mean loss of all rows and its gradient, a kernel ([`Sgld`]) moves all rows, [`chains::run`]
+//! splits them over threads, and [`Llc`] turns the losses of the draws into an estimate with its standard error. A row's
+//! numbers depend on its own address (seed, stream) alone.
+//!
+//! Parameters are `f64` in every engine: a tensor target sees a copy in its own precision, and steps far below `f32`'s
+//! resolution still add up.
+//!
+//! Never here: burn, files, clocks, a global random number generator.
+
+pub mod chains;
+mod hessian;
+mod llc;
+mod minibatch;
+mod minimum;
+mod noise;
+mod sgld;
+pub mod stream;
+mod target;
+pub mod targets;
+
+pub use chains::{Draws, Plan, Schedule};
+pub use hessian::{HessianError, hessian, spectrum};
+pub use llc::{Llc, LlcError, Verdict, default_nbeta};
+pub use minibatch::Minibatches;
+pub use minimum::{Minimum, MinimumError, find_minimum};
+pub use noise::{RowNoise, fill as fill_normals};
+pub use sgld::{Sgld, SgldError, State};
+pub use target::{Batch, Target};

@@ -1,0 +1,42 @@
+//! What a kernel samples from: the mean loss of every row and its gradient.
+
+use ndarray::{ArrayView2, ArrayViewMut2};
+
+/// The samples over which a loss is the mean.
+#[derive(Debug, Clone, Copy)]
+pub enum Batch<'a> {
+    /// All samples, for every row.
+    Full,
+    /// Sample indices of every row, shape `[n_rows, batch_size]`.
+    Rows(ArrayView2<'a, u32>),
+}
+
+/// A mean loss `L(w)` over `n_samples`, evaluated for an ensemble of parameter vectors at once.
+///
+/// Rows are in standard layout (row-major, contiguous). A row's loss and gradient must not depend, to the last bit, on
+/// which other rows are evaluated beside it: that is what makes an ensemble's numbers independent of its size and of
+/// the number of threads. A value that is not finite is returned as it is: it is data for the caller.
+pub trait Target {
+    /// Parameters of a row, `d`.
+    fn n_params(&self) -> usize;
+
+    /// Samples in the full data set, `n`.
+    fn n_samples(&self) -> usize;
+
+    /// Mean loss of every row over `batch`, and its gradient.
+    ///
+    /// Shapes: `rows`: `[n_rows, d]`; `grad`: `[n_rows, d]`, overwritten; `loss`: `[n_rows]`, overwritten.
+    /// Units: nats.
+    fn loss_and_grad(
+        &mut self,
+        rows: ArrayView2<f64>,
+        batch: Batch,
+        grad: ArrayViewMut2<f64>,
+        loss: &mut [f64],
+    );
+
+    /// Mean loss of every row over all samples.
+    ///
+    /// Shapes: `rows`: `[n_rows, d]`; `loss`: `[n_rows]`, overwritten. Units: nats.
+    fn loss(&mut self, rows: ArrayView2<f64>, loss: &mut [f64]);
+}

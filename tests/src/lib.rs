@@ -1,0 +1,1 @@
+//! Slow statistical and end-to-end tests live in `tests/`.
