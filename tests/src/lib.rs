@@ -1,1 +1,11 @@
-//! Slow statistical and end-to-end tests live in `tests/`.
+//! Slow statistical and end-to-end tests live in `tests/`; here is what they share.
+
+mod planted_defect;
+mod replicates;
+mod rotation;
+mod stress;
+
+pub use planted_defect::PlantedDefect;
+pub use replicates::{Experiment, richardson, z_test};
+pub use rotation::rotated;
+pub use stress::stress_seed;

@@ -7,11 +7,17 @@ use std::path::{Path, PathBuf};
 
 use ndarray::Array2;
 use safetensors::tensor::{Dtype, SafeTensors, View};
+use serde::{Deserialize, Serialize};
 
-/// Key of the configuration in the file's metadata.
-const CONFIG: &str = "slt.config";
-/// Key of the number of training steps in the file's metadata.
-const STEP: &str = "slt.step";
+/// Key of the [`Header`] in the file's metadata; a second key would make the order of the file's bytes random.
+const HEADER: &str = "slt";
+
+/// What the file's metadata say, as JSON.
+#[derive(Serialize, Deserialize)]
+struct Header {
+    step: u64,
+    config: String,
+}
 
 /// Arrays by name after `step` training steps, and the configuration that made them.
 #[derive(Debug, Clone, PartialEq)]
@@ -84,10 +90,12 @@ impl Checkpoint {
             path: path.to_owned(),
             source,
         };
-        let metadata = HashMap::from([
-            (CONFIG.to_owned(), self.config.clone()),
-            (STEP.to_owned(), self.step.to_string()),
-        ]);
+        let header = Header {
+            step: self.step,
+            config: self.config.clone(),
+        };
+        let header = serde_json::to_string(&header).expect("a number and a string");
+        let metadata = HashMap::from([(HEADER.to_owned(), header)]);
         let tensors = self
             .arrays
             .iter()
@@ -117,19 +125,15 @@ impl Checkpoint {
             path: path.to_owned(),
             reason,
         };
-        let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| damaged(e.to_string()))?;
-        let entry = |key: &str| {
-            header
-                .metadata()
-                .as_ref()
-                .and_then(|m| m.get(key))
-                .cloned()
-                .ok_or_else(|| damaged(format!("no entry '{key}'")))
-        };
-        let (found, step) = (entry(CONFIG)?, entry(STEP)?);
-        let step = step
-            .parse()
-            .map_err(|_| damaged(format!("its step is '{step}'")))?;
+        let (_, metadata) =
+            SafeTensors::read_metadata(&bytes).map_err(|e| damaged(e.to_string()))?;
+        let header = metadata.metadata().as_ref().and_then(|m| m.get(HEADER));
+        let header = header.ok_or_else(|| damaged(format!("no entry '{HEADER}'")))?;
+        let Header {
+            step,
+            config: found,
+        } = serde_json::from_str(header)
+            .map_err(|e| damaged(format!("its entry '{HEADER}': {e}")))?;
         let tensors = SafeTensors::deserialize(&bytes).map_err(|e| damaged(e.to_string()))?;
         if found != config {
             return Err(CheckpointError::OtherConfig {
@@ -210,6 +214,35 @@ mod tests {
             1,
             "no temporary file stays"
         );
+    }
+
+    #[test]
+    fn the_same_checkpoint_is_the_same_bytes() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut files = (0..16).map(|i| {
+            let path = folder.path().join(i.to_string());
+            example().save(&path).expect("written");
+            std::fs::read(path).expect("read")
+        });
+        let first = files.next().expect("a file");
+        assert!(files.all(|file| file == first));
+    }
+
+    #[test]
+    fn a_file_of_another_program_is_damaged() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a.safetensors");
+        let rows = Array2::zeros((1, 1));
+        for entry in [None, Some(("slt", "no JSON")), Some(("other", "{}"))] {
+            let metadata = entry.map(|(k, v)| HashMap::from([(k.to_owned(), v.to_owned())]));
+            let bytes = safetensors::serialize([("rows", Doubles(&rows))], metadata);
+            std::fs::write(&path, bytes.expect("serialised")).expect("written");
+            let error = Checkpoint::load(&path, "{}").expect_err("damaged");
+            assert!(error.to_string().contains("'slt'"), "{error}");
+        }
+        let mut whole = example();
+        let missing = whole.take("third", &path).expect_err("not there");
+        assert!(missing.to_string().contains("'third'"), "{missing}");
     }
 
     #[test]

@@ -17,9 +17,10 @@ mod parity;
 mod train;
 
 pub use checkpoint::{Checkpoint, CheckpointError};
+pub use burn::tensor::Device;
 pub use device::{DeviceError, DeviceKind, Precision};
 pub use init::pytorch_linear;
 pub use mlp::{Activation, Loss, MlpConfig, MlpError, MlpTarget};
 pub use optimiser::{AdamW, Optimiser, OptimiserError, OptimiserState, Sgd};
 pub use parity::{Parity, ParityError};
-pub use train::{TrainError, TrainPlan, Training, train};
+pub use train::{PlanError, TrainError, TrainPlan, Training, train};

@@ -262,9 +262,10 @@ impl MlpTarget {
     fn mean_loss(&self, outputs: Tensor<3>, y: Tensor<3>) -> Tensor<3> {
         let each = match self.loss {
             Loss::MeanSquaredError => (outputs - y).square(),
-            // ln(1 + e^f) - y f, without overflow
+            // ln(1 + e^f) - y f without overflow, by max(f, 0) = (f + |f|)/2, whose slope at 0 is the right one
             Loss::BinaryCrossEntropy => {
-                relu(outputs.clone()) - outputs.clone() * y + (outputs.abs().neg().exp()).log1p()
+                let size = outputs.clone().abs();
+                outputs * (y.neg() + 0.5) + size.clone() * 0.5 + size.neg().exp().log1p()
             }
         };
         each.mean_dim(2).mean_dim(1)
@@ -395,5 +396,340 @@ fn scatter<'a>(tensor: Tensor<3>, parts: impl Iterator<Item = &'a mut [f64]>, le
         parts
             .zip(values.chunks_exact(len))
             .for_each(|(part, values)| part.copy_from_slice(values));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::DeviceKind;
+    use ndarray::{Axis, array};
+
+    const LOSSES: [Loss; 2] = [Loss::MeanSquaredError, Loss::BinaryCrossEntropy];
+    const ACTIVATIONS: [Activation; 2] = [Activation::Relu, Activation::Tanh];
+
+    fn target(
+        widths: &[usize],
+        activation: Activation,
+        loss: Loss,
+        precision: Precision,
+        x: Array2<f64>,
+        y: Array2<f64>,
+    ) -> Result<MlpTarget, MlpError> {
+        let config = MlpConfig {
+            widths: widths.to_vec(),
+            activation,
+        };
+        let device = DeviceKind::Cpu.open().expect("a CPU");
+        MlpTarget::new(config, loss, precision, device, x, y)
+    }
+
+    /// Nine samples for three inputs and two outputs, labels in [0, 1].
+    fn samples() -> (Array2<f64>, Array2<f64>) {
+        let x = Array2::from_shape_fn((9, 3), |(i, j)| {
+            (1.0 + 2.3 * i as f64 + 0.7 * j as f64).sin()
+        });
+        let y = Array2::from_shape_fn((9, 2), |(i, j)| ((i + j) % 3) as f64 / 2.0);
+        (x, y)
+    }
+
+    fn small(activation: Activation, loss: Loss) -> MlpTarget {
+        let (x, y) = samples();
+        target(&[3, 4, 3, 2], activation, loss, Precision::F64, x, y).expect("fits")
+    }
+
+    fn evaluate(
+        target: &mut MlpTarget,
+        rows: &Array2<f64>,
+        batch: Batch,
+    ) -> (Vec<f64>, Array2<f64>) {
+        let (mut loss, mut grad) = (vec![f64::NAN; rows.nrows()], Array2::zeros(rows.dim()));
+        target.loss_and_grad(rows.view(), batch, grad.view_mut(), &mut loss);
+        (loss, grad)
+    }
+
+    #[test]
+    fn losses_are_their_formulas() {
+        for (activation, loss) in ACTIVATIONS.into_iter().flat_map(|a| LOSSES.map(|l| (a, l))) {
+            let mut target = small(activation, loss);
+            let rows = target.config().init(1, &[0, 1]);
+            let (found, _) = evaluate(&mut target, &rows, Batch::Full);
+            let mut again = [0.0; 2];
+            target.loss(rows.view(), &mut again);
+            for ((outputs, found), again) in target
+                .outputs(rows.view())
+                .outer_iter()
+                .zip(found)
+                .zip(again)
+            {
+                let each = outputs
+                    .iter()
+                    .zip(&samples().1)
+                    .map(|(&f, &y)| match loss {
+                        Loss::MeanSquaredError => (f - y).powi(2),
+                        Loss::BinaryCrossEntropy => {
+                            let sigma = 1.0 / (1.0 + (-f).exp());
+                            -y * sigma.ln() - (1.0 - y) * (1.0 - sigma).ln()
+                        }
+                    })
+                    .sum::<f64>()
+                    / 18.0;
+                approx::assert_relative_eq!(found, each, max_relative = 1e-12);
+                approx::assert_relative_eq!(again, each, max_relative = 1e-12);
+            }
+        }
+    }
+
+    /// One hidden layer, evaluated by hand from the documented layout of a row.
+    #[test]
+    fn a_row_is_laid_out_as_documented() {
+        let x = array![[0.5, -2.0]];
+        let target = |activation| {
+            target(
+                &[2, 3, 1],
+                activation,
+                LOSSES[0],
+                Precision::F64,
+                x.clone(),
+                array![[0.0]],
+            )
+            .expect("fits")
+        };
+        // weight [2, 3], bias [3], weight [3, 1], bias [1]
+        let row = array![[
+            1.0, 2.0, 3.0, 0.1, 0.2, 0.3, 0.5, -0.5, 0.25, 1.5, -1.0, 2.0, 0.125
+        ]];
+        let hidden = [0.5 - 0.2 + 0.5, 1.0 - 0.4 - 0.5, 1.5 - 0.6 + 0.25];
+        let output = |h: [f64; 3]| 1.5 * h[0] - h[1] + 2.0 * h[2] + 0.125;
+        let relu = target(Activation::Relu).outputs(row.view())[[0, 0, 0]];
+        let tanh = target(Activation::Tanh).outputs(row.view())[[0, 0, 0]];
+        approx::assert_relative_eq!(
+            relu,
+            output(hidden.map(|h: f64| h.max(0.0))),
+            max_relative = 1e-14
+        );
+        approx::assert_relative_eq!(tanh, output(hidden.map(f64::tanh)), max_relative = 1e-14);
+    }
+
+    #[test]
+    fn gradient_agrees_with_differences() {
+        for (activation, loss) in ACTIVATIONS.into_iter().flat_map(|a| LOSSES.map(|l| (a, l))) {
+            let mut target = small(activation, loss);
+            let rows = target.config().init(2, &[0, 1, 2]);
+            let batch = array![[0u32, 4], [8, 2], [5, 5]];
+            for batch in [Batch::Full, Batch::Rows(batch.view())] {
+                let (_, grad) = evaluate(&mut target, &rows, batch);
+                for j in 0..rows.ncols() {
+                    let mut at = |delta: f64| {
+                        let mut shifted = rows.clone();
+                        shifted.column_mut(j).mapv_inplace(|w| w + delta);
+                        evaluate(&mut target, &shifted, batch).0
+                    };
+                    // no hidden unit of these rows is within h of its kink; rounding over h is 1e-11
+                    let h = 1e-5;
+                    let (above, below) = (at(h), at(-h));
+                    for i in 0..rows.nrows() {
+                        approx::assert_relative_eq!(
+                            grad[[i, j]],
+                            (above[i] - below[i]) / (2.0 * h),
+                            max_relative = 1e-7,
+                            epsilon = 1e-9
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_minibatch_is_the_mean_over_its_samples() {
+        let picked = [vec![7, 1, 3], vec![0, 0, 8]];
+        let batch = array![[7u32, 1, 3], [0, 0, 8]];
+        for loss in LOSSES {
+            let mut all = small(Activation::Tanh, loss);
+            let rows = all.config().init(3, &[4, 5]);
+            let (losses, grads) = evaluate(&mut all, &rows, Batch::Rows(batch.view()));
+            for (i, picked) in picked.iter().enumerate() {
+                let (x, y) = samples();
+                let (x, y) = (x.select(Axis(0), picked), y.select(Axis(0), picked));
+                let mut part = target(&[3, 4, 3, 2], Activation::Tanh, loss, Precision::F64, x, y)
+                    .expect("fits");
+                let (expected, grad) =
+                    evaluate(&mut part, &rows.select(Axis(0), &[i]), Batch::Full);
+                approx::assert_relative_eq!(losses[i], expected[0], max_relative = 1e-13);
+                approx::assert_abs_diff_eq!(grads.row(i), grad.row(0), epsilon = 1e-14);
+            }
+        }
+    }
+
+    /// `f = w x` with `w = 1e4`: nothing overflows, and a loss is 0 or the logit itself.
+    #[test]
+    fn cross_entropy_of_large_logits_is_finite() {
+        for precision in [Precision::F32, Precision::F64] {
+            let (x, y) = (
+                array![[1.0], [1.0], [-1.0], [-1.0]],
+                array![[1.0], [0.0], [1.0], [0.0]],
+            );
+            let mut target =
+                target(&[1, 1], Activation::Relu, LOSSES[1], precision, x, y).expect("fits");
+            let rows = array![[1e4, 0.0]];
+            for (sample, (loss, slope)) in [(0.0, 0.0), (1e4, 1.0), (1e4, 1.0), (0.0, 0.0)]
+                .into_iter()
+                .enumerate()
+            {
+                let batch = array![[sample as u32]];
+                let (found, grad) = evaluate(&mut target, &rows, Batch::Rows(batch.view()));
+                assert_eq!(
+                    (found[0], grad[[0, 0]]),
+                    (loss, slope),
+                    "{precision:?}, sample {sample}"
+                );
+            }
+        }
+    }
+
+    /// `d loss/d f = σ(f) − y`, and no less where the formula has its kinks.
+    #[test]
+    fn cross_entropy_has_its_slope_at_logit_zero() {
+        for y in [0.0, 0.25, 1.0] {
+            let mut target = target(
+                &[1, 1],
+                Activation::Relu,
+                LOSSES[1],
+                Precision::F64,
+                array![[1.0]],
+                array![[y]],
+            )
+            .expect("fits");
+            let (loss, grad) = evaluate(&mut target, &array![[0.0, 0.0]], Batch::Full);
+            approx::assert_relative_eq!(loss[0], 2f64.ln(), max_relative = 1e-15);
+            approx::assert_relative_eq!(grad, array![[0.5 - y, 0.5 - y]], max_relative = 1e-15);
+        }
+    }
+
+    #[test]
+    fn single_precision_rounds_double_precision() {
+        for loss in LOSSES {
+            let (x, y) = samples();
+            let mut single =
+                target(&[3, 4, 3, 2], Activation::Tanh, loss, Precision::F32, x, y).expect("fits");
+            let mut double = small(Activation::Tanh, loss);
+            let rows = double.config().init(4, &[0, 1]);
+            let (a, b) = (
+                evaluate(&mut single, &rows, Batch::Full),
+                evaluate(&mut double, &rows, Batch::Full),
+            );
+            // sums of tens of terms of order 1, each rounded to 6e-8
+            approx::assert_abs_diff_eq!(a.0[..], b.0[..], epsilon = 1e-6);
+            approx::assert_abs_diff_eq!(a.1, b.1, epsilon = 1e-6);
+            assert_ne!(a.1, b.1);
+        }
+    }
+
+    #[test]
+    fn accuracy_counts_the_right_side() {
+        let (x, y) = (
+            array![[0.2], [0.4], [0.6], [0.8]],
+            array![[0.0], [1.0], [1.0], [0.0]],
+        );
+        // the threshold on x: 0.5, 0.3, and everything on the side of 1
+        let squared = array![[1.0, 0.0], [1.0, 0.2], [0.0, 2.0]];
+        let logits = array![[1.0, -0.5], [1.0, -0.3], [0.0, 2.0]];
+        for (loss, rows) in LOSSES.into_iter().zip([squared, logits]) {
+            let target = target(
+                &[1, 1],
+                Activation::Relu,
+                loss,
+                Precision::F64,
+                x.clone(),
+                y.clone(),
+            )
+            .expect("fits");
+            assert_eq!(target.accuracy(rows.view()), [0.5, 0.75, 0.5], "{loss:?}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_named() {
+        let build = |widths: &[usize], x: (usize, usize), y: (usize, usize)| {
+            let (x, y) = (Array2::zeros(x), Array2::zeros(y));
+            target(widths, Activation::Relu, LOSSES[0], Precision::F32, x, y).map(|_| ())
+        };
+        let shape = |what, axis, got, expected| {
+            Err(MlpError::Shape {
+                what,
+                axis,
+                got,
+                expected,
+            })
+        };
+        assert_eq!(build(&[3, 2], (5, 3), (5, 2)), Ok(()));
+        assert_eq!(
+            build(&[3, 2], (5, 4), (5, 2)),
+            shape("input", "columns", 4, 3)
+        );
+        assert_eq!(
+            build(&[3, 2], (5, 3), (5, 1)),
+            shape("output", "columns", 1, 2)
+        );
+        assert_eq!(
+            build(&[3, 2], (5, 3), (6, 2)),
+            shape("output", "rows", 6, 5)
+        );
+        for widths in [&[][..], &[3], &[3, 0, 2]] {
+            assert_eq!(
+                build(widths, (5, 3), (5, 2)),
+                Err(MlpError::Widths(widths.to_vec()))
+            );
+        }
+        let nan = target(
+            &[1, 1],
+            Activation::Relu,
+            LOSSES[0],
+            Precision::F32,
+            array![[f64::NAN]],
+            array![[0.0]],
+        );
+        assert!(matches!(nan, Err(MlpError::NotFinite)));
+    }
+
+    #[test]
+    fn initial_parameters_are_addressed() {
+        let config = MlpConfig {
+            widths: vec![30, 256, 256, 1],
+            activation: Activation::Relu,
+        };
+        assert_eq!(config.n_params(), 73_985);
+        let rows = config.init(7, &[3, 9]);
+        assert_eq!(
+            config.init(7, &[9]).row(0),
+            rows.row(1),
+            "a row depends on its stream alone"
+        );
+        assert_ne!(rows.row(0), rows.row(1));
+        assert_ne!(config.init(8, &[9]).row(0), rows.row(1));
+        let mut from = 0;
+        for (columns, [fan_in, fan_out]) in config.segments() {
+            assert_eq!((columns.start, columns.len()), (from, fan_in * fan_out));
+            from = columns.end;
+        }
+        assert_eq!(from, 73_985);
+        // weight and bias of a layer share the bound of the layer's inputs, and nearly reach it
+        for (columns, fan_in, reach) in [
+            (0..7680, 30, 0.99),
+            (7680..7936, 30, 0.9),
+            (7936..73472, 256, 0.99),
+            (73472..73728, 256, 0.9),
+            (73728..73984, 256, 0.9),
+        ] {
+            let bound = 1.0 / f64::from(fan_in).sqrt();
+            let largest = rows
+                .slice(ndarray::s![.., columns])
+                .fold(0.0, |m: f64, w| m.max(w.abs()));
+            assert!(
+                reach * bound < largest && largest <= bound,
+                "{largest} within {bound}"
+            );
+        }
     }
 }

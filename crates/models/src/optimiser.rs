@@ -187,3 +187,307 @@ fn adamw_row(c: &AdamW, step: u64, w: &mut [f64], g: &[f64], m: &mut [f64], v: &
         *w = *w * keep - rate * *m / (v.sqrt() * root + c.epsilon);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::array;
+
+    const ADAMW: AdamW = AdamW {
+        learning_rate: 1e-3,
+        beta1: 0.9,
+        beta2: 0.999,
+        epsilon: 1e-8,
+        weight_decay: 5e-2,
+    };
+    const SGD: Sgd = Sgd {
+        learning_rate: 0.01,
+        momentum: 0.9,
+    };
+
+    /// The gradient `g_i = sin(t (i + 1))` of step t, from 1.
+    fn gradient(t: u64) -> Array2<f64> {
+        Array2::from_shape_fn((1, 4), |(_, i)| (t as f64 * (i + 1) as f64).sin())
+    }
+
+    fn follows(optimiser: Optimiser, reference: &[[f64; 4]]) {
+        let mut rows = array![[0.5, -1.25, 2.0, 0.0]];
+        let mut state = optimiser.start(1, 4);
+        for (step, expected) in (0..).zip(reference) {
+            let (first, second) = (state.first.view_mut(), state.second.view_mut());
+            optimiser.step(step, rows.view_mut(), &gradient(step + 1), first, second);
+            for (&w, &expected) in rows.iter().zip(expected) {
+                assert!(
+                    (w - expected).abs() <= 1e-12 * expected.abs(),
+                    "step {step}: {w} against {expected}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn adamw_is_pytorchs() {
+        follows(Optimiser::AdamW(ADAMW), &ADAMW_STEPS);
+    }
+
+    #[test]
+    fn sgd_with_momentum_is_pytorchs() {
+        follows(Optimiser::Sgd(SGD), &SGD_STEPS);
+    }
+
+    /// The plain path against the one with a momentum so small that it rounds away.
+    #[test]
+    fn sgd_without_momentum_keeps_no_moments() {
+        let optimiser = |momentum| Optimiser::Sgd(Sgd { momentum, ..SGD });
+        let mut rows = [
+            array![[0.5, -1.25, 2.0, 0.0]],
+            array![[0.5, -1.25, 2.0, 0.0]],
+        ];
+        for (rows, momentum) in rows.iter_mut().zip([0.0, 1e-300]) {
+            let optimiser = optimiser(momentum);
+            let mut state = optimiser.start(1, 4);
+            assert_eq!(state.first.is_empty(), momentum == 0.0);
+            for step in 0..5 {
+                let (first, second) = (state.first.view_mut(), state.second.view_mut());
+                optimiser.step(step, rows.view_mut(), &gradient(step + 1), first, second);
+            }
+        }
+        assert_eq!(rows[0], rows[1]);
+    }
+
+    /// Long rows take the vectorised path in whole and in part.
+    #[test]
+    fn a_row_does_not_feel_its_neighbours() {
+        for optimiser in [Optimiser::AdamW(ADAMW), Optimiser::Sgd(SGD)] {
+            let d = 37;
+            let wave = |scale: f64| {
+                Array2::from_shape_fn((3, d), |(i, j)| scale * ((i * d + j) as f64).cos())
+            };
+            let (mut rows, grad, mut state) = (wave(1.0), wave(-0.3), optimiser.start(3, d));
+            let mut alone = rows.select(Axis(0), &[1]);
+            let mut alone_state = optimiser.start(1, d);
+            for step in 0..4 {
+                optimiser.step(
+                    step,
+                    rows.view_mut(),
+                    &grad,
+                    state.first.view_mut(),
+                    state.second.view_mut(),
+                );
+                optimiser.step(
+                    step,
+                    alone.view_mut(),
+                    &grad.select(Axis(0), &[1]),
+                    alone_state.first.view_mut(),
+                    alone_state.second.view_mut(),
+                );
+            }
+            assert_eq!(rows.row(1), alone.row(0));
+        }
+    }
+
+    #[test]
+    fn refused_settings_are_named() {
+        let refused = |optimiser: Optimiser, name: &str| {
+            let message = optimiser.validate().expect_err("refused").to_string();
+            assert!(message.starts_with(&format!("{name} is ")), "{message}");
+        };
+        for bad in [f64::NAN, f64::INFINITY, -1.0] {
+            refused(
+                Optimiser::Sgd(Sgd {
+                    learning_rate: bad,
+                    ..SGD
+                }),
+                "learning_rate",
+            );
+            refused(
+                Optimiser::Sgd(Sgd {
+                    momentum: bad,
+                    ..SGD
+                }),
+                "momentum",
+            );
+            let adamw = |change: fn(&mut AdamW, f64)| {
+                let mut settings = ADAMW;
+                change(&mut settings, bad);
+                Optimiser::AdamW(settings)
+            };
+            refused(adamw(|s, bad| s.learning_rate = bad), "learning_rate");
+            refused(adamw(|s, bad| s.beta1 = bad), "beta1");
+            refused(adamw(|s, bad| s.beta2 = bad), "beta2");
+            refused(adamw(|s, bad| s.epsilon = bad), "epsilon");
+            refused(adamw(|s, bad| s.weight_decay = bad), "weight_decay");
+        }
+        refused(
+            Optimiser::Sgd(Sgd {
+                learning_rate: 0.0,
+                ..SGD
+            }),
+            "learning_rate",
+        );
+        refused(
+            Optimiser::Sgd(Sgd {
+                momentum: 1.0,
+                ..SGD
+            }),
+            "momentum",
+        );
+        refused(
+            Optimiser::AdamW(AdamW {
+                beta2: 1.0,
+                ..ADAMW
+            }),
+            "beta2",
+        );
+        refused(
+            Optimiser::AdamW(AdamW {
+                epsilon: 0.0,
+                ..ADAMW
+            }),
+            "epsilon",
+        );
+        let edge = AdamW {
+            beta1: 0.0,
+            beta2: 0.0,
+            weight_decay: 0.0,
+            ..ADAMW
+        };
+        assert_eq!(Optimiser::AdamW(edge).validate(), Ok(()));
+        assert_eq!(
+            Optimiser::Sgd(Sgd {
+                momentum: 0.0,
+                ..SGD
+            })
+            .validate(),
+            Ok(())
+        );
+    }
+
+    /// PyTorch 2.11.0, `torch.optim.AdamW` in float64 with the settings above.
+    const ADAMW_STEPS: [[f64; 4]; 10] = [
+        [
+            0.49897500001188394,
+            -1.2509374999890024,
+            1.9989000000708617,
+            0.0009999999867865129,
+        ],
+        [
+            0.4979487827666904,
+            -1.250913689467236,
+            1.999162395715046,
+            0.0008157755830030428,
+        ],
+        [
+            0.49708253204296343,
+            -1.2507333349979273,
+            1.9987229710436638,
+            0.0009378711869620509,
+        ],
+        [
+            0.49677049864056283,
+            -1.250963101083611,
+            1.9988484897505165,
+            0.001156480294628635,
+        ],
+        [
+            0.496842869396792,
+            -1.2509548506165455,
+            1.9985333452466942,
+            0.0010104000673014253,
+        ],
+        [
+            0.4969833958230726,
+            -1.2507759166420223,
+            1.9986016385465706,
+            0.0011502435242709283,
+        ],
+        [
+            0.49691718453912476,
+            -1.250875552405828,
+            1.9983403799291302,
+            0.0011991864632365328,
+        ],
+        [
+            0.4966293627609439,
+            -1.2508839314218296,
+            1.9983755768306044,
+            0.0011028561644730874,
+        ],
+        [
+            0.496282292881198,
+            -1.250710162902425,
+            1.9981462369987768,
+            0.001244959969214088,
+        ],
+        [
+            0.49609670550906,
+            -1.2507451945016987,
+            1.9981581902716699,
+            0.0012107900385402443,
+        ],
+    ];
+
+    /// PyTorch 2.11.0, `torch.optim.SGD` in float64 with the settings above.
+    const SGD_STEPS: [[f64; 4]; 10] = [
+        [
+            0.49158529015192104,
+            -1.2590929742682568,
+            1.9985887999194014,
+            0.007568024953079283,
+        ],
+        [
+            0.47491907702039315,
+            -1.2597086261566086,
+            2.0001128748288517,
+            0.004485664944616819,
+        ],
+        [
+            0.4585082851214194,
+            -1.257468557874136,
+            1.9973633573949396,
+            0.007077270117004952,
+        ],
+        [
+            0.4513065973654223,
+            -1.2653460788861446,
+            2.000254520884423,
+            0.012288747938804924,
+        ],
+        [
+            0.45441432113165625,
+            -1.2669956366880586,
+            1.996353689623387,
+            0.007849625471148623,
+        ],
+        [
+            0.46000542750325607,
+            -1.2631145095297769,
+            2.0003528139561713,
+            0.01291019887032419,
+        ],
+        [
+            0.45846755725050803,
+            -1.269527568644272,
+            1.9955854694703166,
+            0.014755657046503511,
+        ],
+        [
+            0.447189891556801,
+            -1.2724202886806668,
+            2.0003506430531135,
+            0.010902302592647994,
+        ],
+        [
+            0.4329188075800471,
+            -1.2675138642457056,
+            1.9950755399935858,
+            0.017352072118609185,
+        ],
+        [
+            0.42551504310986227,
+            -1.2722275347615166,
+            2.0002082634809395,
+            0.01570573308718077,
+        ],
+    ];
+}

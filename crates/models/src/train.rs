@@ -9,7 +9,7 @@ use slt_sampler::stream::Purpose;
 use slt_sampler::{Minibatches, Target};
 
 use crate::checkpoint::{Checkpoint, CheckpointError};
-use crate::optimiser::{Optimiser, OptimiserState};
+use crate::optimiser::{Optimiser, OptimiserError, OptimiserState};
 
 /// How an ensemble is trained.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -56,7 +56,53 @@ pub enum TrainError {
     },
 }
 
+/// Why a plan is refused.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum PlanError {
+    /// A setting of the optimiser is out of range.
+    #[error(transparent)]
+    Optimiser(#[from] OptimiserError),
+    /// A count is zero.
+    #[error("{name} is 0; expected at least 1")]
+    Zero {
+        /// The setting.
+        name: &'static str,
+    },
+    /// The minibatch is larger than the data set.
+    #[error("batch_size is {batch_size}; expected at most the number of samples, {n_samples}")]
+    BatchSize {
+        /// Samples in a batch.
+        batch_size: usize,
+        /// Samples there are.
+        n_samples: usize,
+    },
+}
+
 impl TrainPlan {
+    /// Refuses a plan that no training on `n_samples` can follow.
+    ///
+    /// # Errors
+    /// [`PlanError`] names the setting.
+    pub fn check(&self, n_samples: usize) -> Result<(), PlanError> {
+        self.optimiser.validate()?;
+        for (name, value) in [
+            ("n_steps", self.n_steps),
+            ("checkpoint_every", self.checkpoint_every),
+        ] {
+            if value == 0 {
+                return Err(PlanError::Zero { name });
+            }
+        }
+        match self.batch_size {
+            Some(0) => Err(PlanError::Zero { name: "batch_size" }),
+            Some(batch_size) if batch_size > n_samples => Err(PlanError::BatchSize {
+                batch_size,
+                n_samples,
+            }),
+            _ => Ok(()),
+        }
+    }
+
     /// Numbers of steps after which there is a checkpoint: 0, every `checkpoint_every`, and the last.
     pub fn checkpoint_steps(&self) -> Vec<u64> {
         let every = usize::try_from(self.checkpoint_every).expect("fits the machine");
@@ -268,5 +314,439 @@ fn advance_block<T: Target>(
             progress((step + 1 - reported) * streams.len() as u64);
             reported = step + 1;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::{DeviceKind, Precision};
+    use crate::mlp::{Activation, Loss, MlpConfig, MlpTarget};
+    use crate::optimiser::{AdamW, Sgd};
+    use crate::parity::Parity;
+    use ndarray::{ArrayView2, array};
+    use slt_sampler::Batch;
+    use slt_sampler::targets::TanhUnit;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+    const CONFIG: &str = r#"{"model":"tanh"}"#;
+    const ADAMW: Optimiser = Optimiser::AdamW(AdamW {
+        learning_rate: 1e-2,
+        beta1: 0.9,
+        beta2: 0.999,
+        epsilon: 1e-8,
+        weight_decay: 1e-2,
+    });
+    const SGD: Optimiser = Optimiser::Sgd(Sgd {
+        learning_rate: 1e-2,
+        momentum: 0.9,
+    });
+    const STREAMS: [u64; 5] = [4, 0, 7, 1, 30];
+
+    fn tanh_unit() -> TanhUnit {
+        let x: Vec<f64> = (0..24).map(|i| -2.0 + f64::from(i) / 6.0).collect();
+        let y = x.iter().map(|x| (3.0 * x).sin() + 0.3 * x).collect();
+        TanhUnit::new(x, y)
+    }
+
+    fn plan(optimiser: Optimiser) -> TrainPlan {
+        TrainPlan {
+            optimiser,
+            batch_size: Some(5),
+            n_steps: 47,
+            checkpoint_every: 10,
+            seed: 3,
+        }
+    }
+
+    fn start() -> Array2<f64> {
+        Array2::from_shape_fn((5, 4), |(i, j)| (1.0 + 4.0 * i as f64 + j as f64).cos())
+    }
+
+    fn run<T: Target + Clone + Send + Sync>(
+        target: &T,
+        plan: &TrainPlan,
+        folder: &Path,
+        n_threads: usize,
+    ) -> Result<Training, TrainError> {
+        train(
+            target,
+            plan,
+            start(),
+            &STREAMS,
+            folder,
+            CONFIG,
+            n_threads,
+            &|_| (),
+        )
+    }
+
+    /// Every file of a folder, to the byte.
+    fn bytes(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+        std::fs::read_dir(folder)
+            .expect("listed")
+            .map(|entry| {
+                let path = entry.expect("listed").path();
+                let name = path.file_name().expect("a name").into();
+                (name, std::fs::read(path).expect("read"))
+            })
+            .collect()
+    }
+
+    /// A target that panics when it has been evaluated `left` times.
+    #[derive(Clone)]
+    struct PowerCut {
+        target: TanhUnit,
+        left: Arc<AtomicI64>,
+    }
+
+    impl Target for PowerCut {
+        fn n_params(&self) -> usize {
+            self.target.n_params()
+        }
+
+        fn n_samples(&self) -> usize {
+            self.target.n_samples()
+        }
+
+        fn loss_and_grad(
+            &mut self,
+            rows: ArrayView2<f64>,
+            batch: Batch,
+            grad: ArrayViewMut2<f64>,
+            loss: &mut [f64],
+        ) {
+            assert!(
+                self.left.fetch_sub(1, Ordering::Relaxed) > 0,
+                "a power cut, on purpose"
+            );
+            self.target.loss_and_grad(rows, batch, grad, loss);
+        }
+
+        fn loss(&mut self, rows: ArrayView2<f64>, loss: &mut [f64]) {
+            self.target.loss(rows, loss);
+        }
+    }
+
+    #[test]
+    fn an_interrupted_training_goes_on_as_if_it_had_not_stopped() {
+        for optimiser in [ADAMW, SGD] {
+            let (plan, whole) = (plan(optimiser), tempfile::tempdir().expect("a folder"));
+            let trained = run(&tanh_unit(), &plan, whole.path(), 1).expect("trained");
+            let expected = bytes(whole.path());
+            assert_eq!(expected.len(), plan.checkpoint_steps().len() + 1);
+            // one evaluation a step: within an interval, at its first step, at the last step of all; and twice in one run
+            for cuts in [&[0][..], &[7], &[10], &[25], &[46], &[13, 4, 21]] {
+                let folder = tempfile::tempdir().expect("a folder");
+                for &evaluations in cuts {
+                    let target = PowerCut {
+                        target: tanh_unit(),
+                        left: Arc::new(AtomicI64::new(evaluations)),
+                    };
+                    let cut =
+                        catch_unwind(AssertUnwindSafe(|| run(&target, &plan, folder.path(), 1)));
+                    assert!(cut.is_err(), "the power was cut");
+                    assert!(bytes(folder.path()).len() < expected.len());
+                }
+                let resumed = run(&tanh_unit(), &plan, folder.path(), 1).expect("trained");
+                assert_eq!(resumed, trained);
+                assert!(
+                    bytes(folder.path()) == expected,
+                    "cut after {cuts:?} evaluations"
+                );
+            }
+        }
+    }
+
+    /// Stopped after the parameters were written and before what a resumed run starts from.
+    #[test]
+    fn a_stop_between_the_two_files_of_a_checkpoint_is_made_good() {
+        let (plan, folder) = (plan(ADAMW), tempfile::tempdir().expect("a folder"));
+        let shorter = TrainPlan {
+            n_steps: 20,
+            ..plan.clone()
+        };
+        run(&tanh_unit(), &shorter, folder.path(), 1).expect("trained");
+        let resume = folder.path().join("resume.safetensors");
+        let old = std::fs::read(&resume).expect("read");
+        run(&tanh_unit(), &plan, folder.path(), 1).expect("trained");
+        let expected = bytes(folder.path());
+        std::fs::write(&resume, old).expect("written");
+        run(&tanh_unit(), &plan, folder.path(), 1).expect("trained");
+        assert!(bytes(folder.path()) == expected);
+    }
+
+    #[test]
+    fn threads_do_not_change_a_byte() {
+        let of = |n_threads| {
+            let folder = tempfile::tempdir().expect("a folder");
+            run(&tanh_unit(), &plan(ADAMW), folder.path(), n_threads).expect("trained");
+            bytes(folder.path())
+        };
+        let one = of(1);
+        for n_threads in [2, 3, 8] {
+            assert!(of(n_threads) == one, "{n_threads} threads");
+        }
+    }
+
+    #[test]
+    fn a_row_does_not_feel_its_neighbours() {
+        let (plan, folders) = (
+            plan(ADAMW),
+            [(); 2].map(|()| tempfile::tempdir().expect("a folder")),
+        );
+        run(&tanh_unit(), &plan, folders[0].path(), 1).expect("trained");
+        let (alone, stream) = (start().select(Axis(0), &[2]), &STREAMS[2..3]);
+        train(
+            &tanh_unit(),
+            &plan,
+            alone,
+            stream,
+            folders[1].path(),
+            CONFIG,
+            1,
+            &|_| (),
+        )
+        .expect("trained");
+        for step in plan.checkpoint_steps() {
+            let [all, one] = folders
+                .each_ref()
+                .map(|f| TrainPlan::load_rows(f.path(), step, CONFIG).expect("read"));
+            assert_eq!(all.row(2), one.row(0), "after {step} steps");
+        }
+    }
+
+    #[test]
+    fn steps_are_reported_once() {
+        let (plan, folder, n) = (
+            plan(SGD),
+            tempfile::tempdir().expect("a folder"),
+            AtomicU64::new(0),
+        );
+        let count = |steps| {
+            n.fetch_add(steps, Ordering::Relaxed);
+        };
+        for n_threads in [1, 3] {
+            // the second run finds the whole training done
+            train(
+                &tanh_unit(),
+                &plan,
+                start(),
+                &STREAMS,
+                folder.path(),
+                CONFIG,
+                n_threads,
+                &count,
+            )
+            .expect("trained");
+            assert_eq!(n.swap(0, Ordering::Relaxed), 5 * 47);
+        }
+    }
+
+    #[test]
+    fn another_configuration_in_the_folder_is_refused() {
+        let (plan, folder) = (plan(SGD), tempfile::tempdir().expect("a folder"));
+        run(&tanh_unit(), &plan, folder.path(), 1).expect("trained");
+        let other = train(
+            &tanh_unit(),
+            &plan,
+            start(),
+            &STREAMS,
+            folder.path(),
+            "{}",
+            1,
+            &|_| (),
+        );
+        assert!(
+            matches!(
+                other,
+                Err(TrainError::Checkpoint(CheckpointError::OtherConfig { .. }))
+            ),
+            "{other:?}"
+        );
+        let rows = TrainPlan::load_rows(folder.path(), 10, "{}");
+        assert!(matches!(rows, Err(CheckpointError::OtherConfig { .. })));
+        let missing = TrainPlan::load_rows(folder.path(), 11, CONFIG);
+        assert!(matches!(missing, Err(CheckpointError::Io { .. })));
+    }
+
+    #[test]
+    fn divergence_is_an_error_with_its_row() {
+        let (plan, folder) = (plan(SGD), tempfile::tempdir().expect("a folder"));
+        let mut rows = start();
+        rows[[3, 1]] = f64::INFINITY;
+        let diverged = train(
+            &tanh_unit(),
+            &plan,
+            rows,
+            &STREAMS,
+            folder.path(),
+            CONFIG,
+            1,
+            &|_| (),
+        );
+        let error = diverged.expect_err("diverged");
+        assert!(
+            matches!(error, TrainError::Diverged { row: 3, step: 10 }),
+            "{error}"
+        );
+        assert!(error.to_string().contains("smaller learning_rate"));
+        assert!(
+            !TrainPlan::checkpoint_path(folder.path(), 10).exists(),
+            "no file holds what is not finite"
+        );
+
+        let folder = tempfile::tempdir().expect("a folder");
+        let fast = TrainPlan {
+            optimiser: Optimiser::Sgd(Sgd {
+                learning_rate: 1e150,
+                momentum: 0.9,
+            }),
+            ..plan
+        };
+        let diverged = run(&tanh_unit(), &fast, folder.path(), 2);
+        assert!(
+            matches!(diverged, Err(TrainError::Diverged { row: 0, .. })),
+            "{diverged:?}"
+        );
+    }
+
+    #[test]
+    fn a_plan_is_checked() {
+        let good = plan(ADAMW);
+        assert_eq!(good.check(5), Ok(()));
+        assert_eq!(
+            good.check(4),
+            Err(PlanError::BatchSize {
+                batch_size: 5,
+                n_samples: 4
+            })
+        );
+        let zero = |plan: TrainPlan| match plan.check(24) {
+            Err(PlanError::Zero { name }) => name,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(
+            zero(TrainPlan {
+                n_steps: 0,
+                ..good.clone()
+            }),
+            "n_steps"
+        );
+        assert_eq!(
+            zero(TrainPlan {
+                checkpoint_every: 0,
+                ..good.clone()
+            }),
+            "checkpoint_every"
+        );
+        assert_eq!(
+            zero(TrainPlan {
+                batch_size: Some(0),
+                ..good.clone()
+            }),
+            "batch_size"
+        );
+        let optimiser = Optimiser::Sgd(Sgd {
+            learning_rate: f64::NAN,
+            momentum: 0.0,
+        });
+        assert!(matches!(
+            TrainPlan {
+                optimiser,
+                ..good.clone()
+            }
+            .check(24),
+            Err(PlanError::Optimiser(_))
+        ));
+        assert_eq!(good.checkpoint_steps(), [0, 10, 20, 30, 40, 47]);
+        assert_eq!(
+            TrainPlan {
+                n_steps: 40,
+                ..good
+            }
+            .checkpoint_steps(),
+            [0, 10, 20, 30, 40]
+        );
+    }
+
+    #[test]
+    fn the_loss_of_a_network_goes_down() {
+        let (x, y) = Parity { n_bits: 6, k: 2 }
+            .samples(64, 1, 0)
+            .expect("a task");
+        let config = MlpConfig {
+            widths: vec![6, 16, 1],
+            activation: Activation::Relu,
+        };
+        let device = DeviceKind::Cpu.open().expect("a CPU");
+        let mut target = MlpTarget::new(
+            config.clone(),
+            Loss::BinaryCrossEntropy,
+            Precision::F32,
+            device,
+            x,
+            y,
+        )
+        .expect("fits");
+        for optimiser in [
+            ADAMW,
+            Optimiser::Sgd(Sgd {
+                learning_rate: 0.1,
+                momentum: 0.9,
+            }),
+        ] {
+            let folder = tempfile::tempdir().expect("a folder");
+            let plan = TrainPlan {
+                batch_size: Some(16),
+                n_steps: 300,
+                checkpoint_every: 100,
+                ..plan(optimiser)
+            };
+            let rows = config.init(1, &[0, 1, 2]);
+            let trained = train(
+                &target,
+                &plan,
+                rows.clone(),
+                &[0, 1, 2],
+                folder.path(),
+                CONFIG,
+                2,
+                &|_| (),
+            )
+            .expect("trained");
+            let (mut before, mut after) = (vec![0.0; 3], vec![0.0; 3]);
+            target.loss(rows.view(), &mut before);
+            target.loss(trained.rows.view(), &mut after);
+            // it starts at ln 2 = 0.69, and two of six bits are learnt quickly
+            assert!(
+                before.iter().all(|&l| l > 0.6) && after.iter().all(|&l| l < 0.2),
+                "{before:?} to {after:?}"
+            );
+            assert!(
+                target
+                    .accuracy(trained.rows.view())
+                    .iter()
+                    .all(|&a| a > 0.95)
+            );
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "one stream for each row")]
+    fn a_missing_stream_is_a_bug() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let _ = train(
+            &tanh_unit(),
+            &plan(SGD),
+            array![[0.0; 4]],
+            &[],
+            folder.path(),
+            CONFIG,
+            1,
+            &|_| (),
+        );
     }
 }

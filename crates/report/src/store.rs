@@ -161,6 +161,20 @@ impl Store {
         self.folder.join("checkpoints")
     }
 
+    /// The folder of one experiment's checkpoints, named like its record.
+    ///
+    /// # Errors
+    /// [`StoreError::Name`], or [`StoreError::Canonical`] when the config holds NaN or ±∞.
+    pub fn checkpoints_of<C: Serialize>(
+        &self,
+        experiment: &str,
+        config: &C,
+        device: &str,
+    ) -> Result<PathBuf, StoreError> {
+        let key = self.address(experiment, config, device)?.key;
+        Ok(self.checkpoints().join(format!("{experiment}-{key:.16}")))
+    }
+
     /// The record of a cell: read when it is there, else computed and stored whole.
     ///
     /// The record returned is read back from the very bytes that are stored, so that a

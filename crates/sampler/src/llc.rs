@@ -155,3 +155,157 @@ pub fn default_nbeta(n: usize) -> f64 {
     assert!(n >= 2, "nbeta = n / ln n needs at least 2 samples, got {n}");
     n as f64 / (n as f64).ln()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::noise::fill;
+    use crate::stream::Purpose;
+    use ndarray::{Array2, s};
+
+    /// Losses above 1.5 like those of a chain that mixes at once: half the square of a standard normal, over 10.
+    fn losses(n_chains: usize, n_draws: usize) -> Array2<f64> {
+        let mut normals = vec![0.0; (n_chains * n_draws).next_multiple_of(64)];
+        fill(1, Purpose::Data, 0, 0, &mut normals);
+        Array2::from_shape_fn((n_chains, n_draws), |(i, j)| {
+            1.5 + f64::from(normals[i * n_draws + j]).powi(2) / 20.0
+        })
+    }
+
+    /// Chains of 1, 2, 3 and of 3, 4, 5 above the initial loss 2, at nβ = 10.
+    #[test]
+    fn by_hand() {
+        let losses = Array2::from_shape_fn((2, 12), |(i, j)| 3.0 + 2.0 * i as f64 + (j % 3) as f64);
+        let llc = Llc::from_losses(losses.view(), 2.0, 10.0).expect("an estimate");
+        assert_eq!(
+            (llc.mean, llc.per_chain.as_slice()),
+            (30.0, &[20.0, 40.0][..])
+        );
+        // variance 200 over 2 chains
+        approx::assert_relative_eq!(
+            llc.mcse_chains.expect("two chains"),
+            10.0,
+            max_relative = 1e-15
+        );
+        assert_eq!(
+            llc.mcse, llc.mcse_ess,
+            "two chains are too few for their spread"
+        );
+        assert_eq!((llc.share_below, llc.n_diverged), (0.0, 0));
+        assert_eq!((llc.initial_loss, llc.nbeta), (2.0, 10.0));
+        assert_eq!(llc.verdict, Verdict::NotConverged);
+        // from 3.5 on, a chain's first draw of three is below; equal is not below
+        let llc = Llc::from_losses(losses.view(), 4.0, 10.0).expect("an estimate");
+        assert_eq!((llc.mean, llc.share_below), (10.0, 4.0 / 24.0));
+        assert_eq!(llc.verdict, Verdict::NotAMinimum);
+    }
+
+    #[test]
+    fn statistics_are_those_of_slt_stats() {
+        let losses = losses(4, 500);
+        let llc = Llc::from_losses(losses.view(), 1.5, 10.0).expect("an estimate");
+        let scaled = losses.mapv(|l| 10.0 * (l - 1.5));
+        assert_eq!(llc.ess, ess_mean(scaled.view()).expect("draws"));
+        assert_eq!(llc.r_hat, rhat(scaled.view()).expect("draws"));
+        assert_eq!(llc.mcse_ess, mcse_mean(scaled.view()).expect("draws"));
+        assert_eq!(llc.verdict, Verdict::Ok);
+        // ½ with variance ½: the standard errors are the independent draws', up to their own noise
+        let error = (0.5f64 / 2000.0).sqrt();
+        assert!((llc.mean - 0.5).abs() < 4.4 * error, "{}", llc.mean);
+        let ratio = llc.mcse_ess / error;
+        assert!(1.0 / 1.5 < ratio && ratio < 1.5, "{ratio}");
+    }
+
+    #[test]
+    fn the_spread_of_sixteen_chains_is_the_error() {
+        let losses = losses(16, 100);
+        let llc =
+            |n: usize| Llc::from_losses(losses.slice(s![..n, ..]), 1.5, 10.0).expect("an estimate");
+        assert_eq!(Some(llc(16).mcse), llc(16).mcse_chains);
+        assert_eq!(llc(15).mcse, llc(15).mcse_ess);
+        assert_ne!(Some(llc(15).mcse), llc(15).mcse_chains);
+        assert_eq!((llc(1).mcse_chains, llc(1).mcse), (None, llc(1).mcse_ess));
+        assert!(llc(1).mcse.is_finite());
+    }
+
+    /// One bad draw loses its chain, and nothing else.
+    #[test]
+    fn a_diverged_chain_is_left_out_and_counted() {
+        for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            let mut broken = losses(4, 100);
+            broken[[1, 99]] = bad;
+            let llc = Llc::from_losses(broken.view(), 1.5, 10.0).expect("three chains are left");
+            let three = losses(4, 100).select(Axis(0), &[0, 2, 3]);
+            let rest = Llc::from_losses(three.view(), 1.5, 10.0).expect("an estimate");
+            assert_eq!((llc.n_diverged, llc.verdict), (1, Verdict::Diverged));
+            let expected = Llc {
+                n_diverged: 1,
+                verdict: Verdict::Diverged,
+                ..rest
+            };
+            assert_eq!(llc, expected);
+        }
+    }
+
+    #[test]
+    fn no_chain_is_no_estimate() {
+        let none = Llc::from_losses(Array2::from_elem((3, 20), f64::NAN).view(), 1.5, 10.0);
+        assert!(matches!(none, Err(LlcError::AllDiverged(3))));
+        for bad in [f64::NAN, f64::INFINITY] {
+            let anchor = Llc::from_losses(losses(2, 20).view(), bad, 10.0);
+            assert!(matches!(anchor, Err(LlcError::InitialLoss(_))));
+        }
+        let short = Llc::from_losses(losses(2, 2).view(), 1.5, 10.0);
+        assert!(matches!(short, Err(LlcError::Statistic(_))), "{short:?}");
+    }
+
+    #[test]
+    fn verdicts() {
+        let verdict = |losses: &Array2<f64>| {
+            Llc::from_losses(losses.view(), 1.5, 10.0)
+                .expect("an estimate")
+                .verdict
+        };
+        let good = losses(4, 500);
+        assert_eq!(verdict(&good), Verdict::Ok);
+        let below = |n: usize| {
+            let mut losses = good.clone();
+            for j in 0..n {
+                losses[[j % 4, 5 * (j / 4)]] = 1.49;
+            }
+            losses
+        };
+        assert_eq!(
+            verdict(&below(100)),
+            Verdict::Ok,
+            "5% exactly is still a minimum"
+        );
+        assert_eq!(verdict(&below(101)), Verdict::NotAMinimum);
+        let mut apart = good.clone();
+        apart.row_mut(3).mapv_inplace(|l| l + 0.05);
+        assert_eq!(verdict(&apart), Verdict::NotConverged);
+        // what is worst is said first
+        let mut all = below(101);
+        let raised = |l| if l > 1.5 { l + 0.05 } else { l };
+        all.row_mut(3).mapv_inplace(raised);
+        assert_eq!(verdict(&all), Verdict::NotAMinimum);
+        all[[0, 0]] = f64::NAN;
+        assert_eq!(verdict(&all), Verdict::Diverged);
+        assert_eq!(Verdict::NotAMinimum.to_string(), "not a minimum");
+    }
+
+    #[test]
+    fn default_inverse_temperature() {
+        approx::assert_relative_eq!(
+            default_nbeta(100),
+            21.714_724_095_162_59,
+            max_relative = 1e-15
+        );
+    }
+
+    #[test]
+    #[should_panic(expected = "at least 2 samples")]
+    fn one_sample_has_no_default() {
+        default_nbeta(1);
+    }
+}

@@ -176,3 +176,87 @@ impl State {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::targets::Quadratic;
+    use ndarray::{Array1, Array2, array};
+
+    fn flat(d: usize) -> Quadratic {
+        Quadratic::new(Array2::zeros((d, d)), Array1::zeros(d), 0.0, 10)
+    }
+
+    /// The sum over `n_steps` of what `f` makes of the step's normals, in the order in which the kernel adds them.
+    fn noise_sums(seed: u64, stream: u64, d: usize, n_steps: u64, scale: f64) -> Array1<f64> {
+        let (mut noise, mut sum) = (RowNoise::new(seed, stream, d), Array1::zeros(d));
+        for step in 0..n_steps {
+            noise.for_step(step, |at, xi| {
+                for (i, &x) in (at..).zip(xi) {
+                    sum[i] += scale * f64::from(x);
+                }
+            });
+        }
+        sum
+    }
+
+    /// Rows of a few and of many parameters: the plain loop and the vector one.
+    #[test]
+    fn without_a_force_the_chain_is_the_sum_of_its_noise() {
+        for d in [1, 3, 16, 70] {
+            let kernel = Sgld::new(0.01, 20.0, 0.0).expect("valid");
+            let mut state = State::new(Array2::zeros((2, d)).view(), 9, &[4, 1 << 40]);
+            for _ in 0..50 {
+                kernel.step(&mut flat(d), Batch::Full, &mut state);
+            }
+            for (row, stream) in state.rows.rows().into_iter().zip([4, 1 << 40]) {
+                assert_eq!(row, noise_sums(9, stream, d, 50, 0.01f64.sqrt()));
+            }
+            assert_eq!((state.step, state.loss), (50, vec![0.0; 2]));
+        }
+    }
+
+    /// From two starts with the same noise, the difference is what the drift leaves of it.
+    #[test]
+    fn drift_is_half_the_step_times_the_force() {
+        let (step_size, nbeta, gamma) = (0.03, 7.0, 2.5);
+        let kernel = Sgld::new(step_size, nbeta, gamma).expect("valid");
+        let hessian = array![[2.0, 0.3], [0.3, 1.0]];
+        let mut target = Quadratic::new(hessian.clone(), array![1.0, -1.0], 0.7, 10);
+        let anchor = array![0.4, 0.9];
+        let mut state = State::new(anchor.view().insert_axis(ndarray::Axis(0)), 1, &[0]);
+        let (mut w, mut noise) = (anchor.clone(), noise_sums(1, 0, 2, 0, 0.0));
+        for n_steps in 1..=20 {
+            kernel.step(&mut target, Batch::Full, &mut state);
+            let sums = noise_sums(1, 0, 2, n_steps, step_size.sqrt());
+            let force = nbeta * hessian.dot(&(&w - &target.minimum())) + gamma * (&w - &anchor);
+            let loss =
+                0.7 + 0.5 * (&w - &target.minimum()).dot(&hessian.dot(&(&w - &target.minimum())));
+            w = &w - &(0.5 * step_size * force) + (&sums - &noise);
+            noise = sums;
+            approx::assert_relative_eq!(state.rows.row(0), w, max_relative = 1e-12);
+            approx::assert_relative_eq!(state.loss[0], loss, max_relative = 1e-12);
+        }
+        assert_eq!(state.anchor.row(0), anchor, "the anchor stays");
+    }
+
+    #[test]
+    fn refused_settings_are_named() {
+        let message = |step_size, nbeta, gamma| {
+            Sgld::new(step_size, nbeta, gamma)
+                .expect_err("refused")
+                .to_string()
+        };
+        for bad in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+            assert!(message(bad, 1.0, 1.0).starts_with("step_size is "));
+            assert!(message(1.0, bad, 1.0).starts_with("nbeta is "));
+            if bad != 0.0 {
+                assert!(message(1.0, 1.0, bad).starts_with("gamma is "));
+            }
+        }
+        let kernel = Sgld::new(0.1, 2.0, 0.0).expect("gamma may be zero");
+        assert_eq!(kernel.with_step_size(0.2), Sgld::new(0.2, 2.0, 0.0));
+        assert_eq!(kernel.with_step_size(-0.2), Err(SgldError::StepSize(-0.2)));
+        assert_eq!(kernel.nbeta(), 2.0);
+    }
+}
