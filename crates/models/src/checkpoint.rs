@@ -167,6 +167,39 @@ impl Checkpoint {
         })
     }
 
+    /// Reads every checkpoint below `folder`, so that a damaged one is noticed before any work; none is fine.
+    ///
+    /// # Errors
+    /// [`CheckpointError::Damaged`] or [`CheckpointError::Io`] for the first that is not whole.
+    pub fn check_all(folder: &Path) -> Result<(), CheckpointError> {
+        let failed = |path: &Path| {
+            let path = path.to_owned();
+            |source| CheckpointError::Io {
+                action: "read",
+                path,
+                source,
+            }
+        };
+        let entries = match std::fs::read_dir(folder) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            entries => entries.map_err(failed(folder))?,
+        };
+        for entry in entries {
+            let path = entry.map_err(failed(folder))?.path();
+            if path.is_dir() {
+                Self::check_all(&path)?;
+            } else if path.extension().is_some_and(|kind| kind == "safetensors") {
+                let bytes = std::fs::read(&path).map_err(failed(&path))?;
+                let damaged = |e: safetensors::SafeTensorError| CheckpointError::Damaged {
+                    path: path.clone(),
+                    reason: e.to_string(),
+                };
+                SafeTensors::deserialize(&bytes).map_err(damaged)?;
+            }
+        }
+        Ok(())
+    }
+
     /// The array `name`, of a file that must hold it.
     ///
     /// # Errors

@@ -16,8 +16,8 @@ mod optimiser;
 mod parity;
 mod train;
 
-pub use checkpoint::{Checkpoint, CheckpointError};
 pub use burn::tensor::Device;
+pub use checkpoint::{Checkpoint, CheckpointError};
 pub use device::{DeviceError, DeviceKind, Precision};
 pub use init::pytorch_linear;
 pub use mlp::{Activation, Loss, MlpConfig, MlpError, MlpTarget};

@@ -8,7 +8,10 @@ use serde::de::DeserializeOwned;
 
 /// Arguments of a paper's program.
 #[derive(Debug, Clone, Parser)]
-#[command(version, about = "Reproduces a paper: runs what is not recorded yet, then draws figures and tables.")]
+#[command(
+    version,
+    about = "Reproduces a paper: runs what is not recorded yet, then draws figures and tables."
+)]
 pub struct Args {
     /// Built-in settings: quick or paper.
     #[arg(long, default_value = "quick")]

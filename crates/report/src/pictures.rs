@@ -39,10 +39,15 @@ pub fn copy_pictures(from: &Path, to: &Path) -> Result<(), PicturesError> {
         let path = path.to_path_buf();
         |source| PicturesError::Read { path, source }
     };
-    fs::create_dir_all(to).map_err(|source| PicturesError::Folder { path: to.to_path_buf(), source })?;
+    fs::create_dir_all(to).map_err(|source| PicturesError::Folder {
+        path: to.to_path_buf(),
+        source,
+    })?;
     for entry in fs::read_dir(from).map_err(unreadable(from))? {
         let path = entry.map_err(unreadable(from))?.path();
-        if let (Some("png"), Some(name)) = (path.extension().and_then(|e| e.to_str()), path.file_name()) {
+        if let (Some("png"), Some(name)) =
+            (path.extension().and_then(|e| e.to_str()), path.file_name())
+        {
             write_atomic(&to.join(name), &fs::read(&path).map_err(unreadable(&path))?)?;
         }
     }
@@ -55,13 +60,19 @@ mod tests {
 
     #[test]
     fn pictures_and_nothing_else() {
-        let (from, to) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+        let (from, to) = (
+            tempfile::tempdir().expect("a folder"),
+            tempfile::tempdir().expect("a folder"),
+        );
         fs::write(from.path().join("a.png"), b"picture").expect("written");
         fs::write(from.path().join("a.svg"), b"drawing").expect("written");
         let to = to.path().join("new");
         copy_pictures(from.path(), &to).expect("copied");
         assert_eq!(fs::read(to.join("a.png")).expect("read"), b"picture");
         assert_eq!(fs::read_dir(&to).expect("listed").count(), 1);
-        assert!(matches!(copy_pictures(&to.join("none"), &to), Err(PicturesError::Read { .. })));
+        assert!(matches!(
+            copy_pictures(&to.join("none"), &to),
+            Err(PicturesError::Read { .. })
+        ));
     }
 }

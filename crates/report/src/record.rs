@@ -71,23 +71,41 @@ pub(crate) fn encode(record: Record<Value>) -> Result<String, serde_json::Error>
     Ok(canonical::pretty(&value))
 }
 
-/// Reads a record back, or says what is wrong with the file in a phrase.
-pub(crate) fn decode<T: DeserializeOwned>(text: &str, key: &str) -> Result<Record<T>, String> {
+/// Says in a phrase what is wrong with the text of any record, if something is.
+pub(crate) fn check(text: &str) -> Result<(), String> {
+    sound(&parse(text)?)
+}
+
+fn parse(text: &str) -> Result<Value, String> {
     let value: Value =
         serde_json::from_str(text).map_err(|e| format!("truncated or not JSON ({e})"))?;
-    let field = |name: &str| value.get(name).and_then(Value::as_str).unwrap_or("none");
     if value.get("schema").and_then(Value::as_u64) != Some(u64::from(SCHEMA)) {
         return Err(format!("not a record of schema {SCHEMA}"));
     }
-    if field("key") != key {
-        return Err(format!(
-            "it holds key {:.16}, this experiment has key {key:.16}",
-            field("key")
-        ));
-    }
-    if field("sha256") != checksum(&value) {
+    Ok(value)
+}
+
+fn sound(record: &Value) -> Result<(), String> {
+    if field(record, "sha256") != checksum(record) {
         return Err("its content does not match its checksum".to_string());
     }
+    Ok(())
+}
+
+fn field<'a>(record: &'a Value, name: &str) -> &'a str {
+    record.get(name).and_then(Value::as_str).unwrap_or("none")
+}
+
+/// Reads the record of `key` back, or says what is wrong with the file in a phrase.
+pub(crate) fn decode<T: DeserializeOwned>(text: &str, key: &str) -> Result<Record<T>, String> {
+    let value = parse(text)?;
+    let found = field(&value, "key");
+    if found != key {
+        return Err(format!(
+            "it holds key {found:.16}, this experiment has key {key:.16}"
+        ));
+    }
+    sound(&value)?;
     serde_json::from_value(value)
         .map_err(|e| format!("its result is not of the type this program expects ({e})"))
 }

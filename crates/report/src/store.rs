@@ -85,12 +85,13 @@ pub struct Store {
 impl Store {
     /// Opens, and makes where missing, `root/paper/profile` with its sub-folders.
     ///
-    /// Writability is tried now rather than after an hour's computation, and partial files of
-    /// killed runs are removed.
+    /// Writability is tried and every record read now rather than after an hour's computation, and
+    /// partial files of killed runs are removed.
     ///
     /// # Errors
     /// [`StoreError::Name`] for a paper or profile that is not a plain name;
-    /// [`StoreError::NotWritable`] with the folder and the remedy.
+    /// [`StoreError::NotWritable`] with the folder and the remedy; [`StoreError::Unusable`] for a
+    /// record that is truncated or damaged.
     pub fn open(root: &Path, paper: &str, profile: &str) -> Result<Self, StoreError> {
         let store = Self::at(root, paper, profile, false)?;
         for folder in ["records", "figures", "checkpoints", ""].map(|name| store.folder.join(name))
@@ -100,6 +101,7 @@ impl Store {
                 source,
             })?;
         }
+        store.check_records()?;
         Ok(store)
     }
 
@@ -117,6 +119,23 @@ impl Store {
             });
         }
         Ok(store)
+    }
+
+    fn check_records(&self) -> Result<(), StoreError> {
+        let folder = self.folder.join("records");
+        let unusable = |file: &Path, problem: String| StoreError::Unusable {
+            file: file.to_path_buf(),
+            problem,
+        };
+        let entries = fs::read_dir(&folder).map_err(|e| unusable(&folder, e.to_string()))?;
+        for entry in entries {
+            let file = entry.map_err(|e| unusable(&folder, e.to_string()))?.path();
+            if file.extension().is_some_and(|kind| kind == "json") {
+                let text = fs::read_to_string(&file).map_err(|e| unusable(&file, e.to_string()))?;
+                record::check(&text).map_err(|problem| unusable(&file, problem))?;
+            }
+        }
+        Ok(())
     }
 
     fn at(root: &Path, paper: &str, profile: &str, read_only: bool) -> Result<Self, StoreError> {

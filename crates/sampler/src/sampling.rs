@@ -40,7 +40,9 @@ pub enum SamplingError {
         name: &'static str,
     },
     /// No draw is left after burn-in.
-    #[error("burn_in is {burn_in}, and leaves no draw of the {n_steps} steps; expected less than n_steps")]
+    #[error(
+        "burn_in is {burn_in}, and leaves no draw of the {n_steps} steps; expected less than n_steps"
+    )]
     BurnIn {
         /// Steps before the first draw.
         burn_in: usize,
@@ -56,7 +58,9 @@ pub enum SamplingError {
         n_samples: usize,
     },
     /// Split R-hat needs draws enough in each half of a chain.
-    #[error("{n_draws} draws of a chain; expected at least 12: lower burn_in or thin, or raise n_steps")]
+    #[error(
+        "{n_draws} draws of a chain; expected at least 12: lower burn_in or thin, or raise n_steps"
+    )]
     Draws {
         /// Draws of a chain.
         n_draws: usize,
@@ -70,7 +74,11 @@ impl Sampling {
     /// [`SamplingError`] names the setting that no estimate can be made with.
     pub fn plan(&self, nbeta: f64, n_samples: usize) -> Result<Plan, SamplingError> {
         let kernel = Sgld::new(self.step_size, nbeta, self.gamma)?;
-        for (name, value) in [("thin", self.thin), ("n_chains", self.n_chains), ("n_steps", self.n_steps)] {
+        for (name, value) in [
+            ("thin", self.thin),
+            ("n_chains", self.n_chains),
+            ("n_steps", self.n_steps),
+        ] {
             if value == 0 {
                 return Err(SamplingError::Zero { name });
             }
@@ -80,11 +88,17 @@ impl Sampling {
                 return Err(SamplingError::Zero { name: "batch_size" });
             }
             if batch_size > n_samples {
-                return Err(SamplingError::BatchSize { batch_size, n_samples });
+                return Err(SamplingError::BatchSize {
+                    batch_size,
+                    n_samples,
+                });
             }
         }
         if self.burn_in >= self.n_steps {
-            return Err(SamplingError::BurnIn { burn_in: self.burn_in, n_steps: self.n_steps });
+            return Err(SamplingError::BurnIn {
+                burn_in: self.burn_in,
+                n_steps: self.n_steps,
+            });
         }
         let n_draws = (self.n_steps - self.burn_in).div_ceil(self.thin);
         if n_draws < 12 {
@@ -92,7 +106,11 @@ impl Sampling {
         }
         Ok(Plan {
             kernel,
-            schedule: Schedule { burn_in: self.burn_in, n_draws, thin: self.thin },
+            schedule: Schedule {
+                burn_in: self.burn_in,
+                n_draws,
+                thin: self.thin,
+            },
             batch_size: self.batch_size,
             seed: self.seed,
             keep_positions: false,
@@ -120,19 +138,59 @@ mod tests {
     #[test]
     fn draws_are_the_states_after_burn_in() {
         let schedule = GOOD.plan(20.0, 100).expect("valid").schedule;
-        assert_eq!((schedule.burn_in, schedule.n_draws, schedule.n_steps()), (1000, 4000, 4999));
+        assert_eq!(
+            (schedule.burn_in, schedule.n_draws, schedule.n_steps()),
+            (1000, 4000, 4999)
+        );
     }
 
     #[test]
     fn each_bad_setting_is_named() {
-        let message = |settings: Sampling| settings.plan(20.0, 100).expect_err("refused").to_string();
-        assert!(message(Sampling { step_size: -1.0, ..GOOD }).contains("step_size is -1"));
-        assert!(message(Sampling { step_size: f64::NAN, ..GOOD }).contains("step_size is NaN"));
-        assert!(message(Sampling { gamma: f64::NAN, ..GOOD }).contains("gamma is NaN"));
+        let message =
+            |settings: Sampling| settings.plan(20.0, 100).expect_err("refused").to_string();
+        assert!(
+            message(Sampling {
+                step_size: -1.0,
+                ..GOOD
+            })
+            .contains("step_size is -1")
+        );
+        assert!(
+            message(Sampling {
+                step_size: f64::NAN,
+                ..GOOD
+            })
+            .contains("step_size is NaN")
+        );
+        assert!(
+            message(Sampling {
+                gamma: f64::NAN,
+                ..GOOD
+            })
+            .contains("gamma is NaN")
+        );
         assert!(message(Sampling { thin: 0, ..GOOD }).contains("thin is 0"));
-        assert!(message(Sampling { n_chains: 0, ..GOOD }).contains("n_chains is 0"));
-        assert!(message(Sampling { burn_in: 5000, ..GOOD }).contains("burn_in is 5000"));
-        assert!(message(Sampling { batch_size: Some(101), ..GOOD }).contains("batch_size is 101"));
+        assert!(
+            message(Sampling {
+                n_chains: 0,
+                ..GOOD
+            })
+            .contains("n_chains is 0")
+        );
+        assert!(
+            message(Sampling {
+                burn_in: 5000,
+                ..GOOD
+            })
+            .contains("burn_in is 5000")
+        );
+        assert!(
+            message(Sampling {
+                batch_size: Some(101),
+                ..GOOD
+            })
+            .contains("batch_size is 101")
+        );
         assert!(message(Sampling { thin: 1000, ..GOOD }).contains("4 draws"));
     }
 }

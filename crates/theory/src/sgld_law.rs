@@ -240,7 +240,9 @@ mod tests {
             (-0.02, 0.3),
         ] {
             for eps in [1e-3, 0.02, 0.09] {
-                for (burn_in, n_draws, thin) in [(0, 1, 1), (0, 150, 1), (40, 200, 1), (7, 2, 1), (7, 30, 5)] {
+                for (burn_in, n_draws, thin) in
+                    [(0, 1, 1), (0, 150, 1), (40, 200, 1), (7, 2, 1), (7, 30, 5)]
+                {
                     let (nbeta, gamma) = (10.0, 5.0);
                     let target = LocalisedGaussian::new(&[h], nbeta, gamma)
                         .unwrap()
@@ -248,7 +250,8 @@ mod tests {
                         .unwrap();
                     let law = target.sgld(eps).unwrap().thinned(thin);
                     let chain = law.chain_average(burn_in, n_draws);
-                    let (mean, variance) = direct(h, delta, (nbeta, gamma), eps, (burn_in, n_draws, thin));
+                    let (mean, variance) =
+                        direct(h, delta, (nbeta, gamma), eps, (burn_in, n_draws, thin));
                     assert_relative_eq!(chain.mean, mean, max_relative = 1e-11, epsilon = 1e-14);
                     assert_relative_eq!(
                         chain.variance,

@@ -2,7 +2,9 @@
 
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
-use slt_report::{Axis, Colour, Figure, FigureRef, Layer, Legend, Obtained, Panel, Section, Store, Verdict};
+use slt_report::{
+    Axis, Colour, Figure, FigureRef, Layer, Legend, Obtained, Panel, Section, Store, Verdict,
+};
 use slt_theory::{LearningCoefficient, Phase, ThermalPhase, critical_n, melting_temperature};
 
 use crate::settings::{Basin, Ice};
@@ -22,24 +24,47 @@ pub struct Outcome {
 
 fn phase(basin: &Basin) -> anyhow::Result<Phase> {
     let quarters = (4.0 * basin.lambda).round();
-    anyhow::ensure!(quarters == 4.0 * basin.lambda, "[ice] lambda is {}; expected a multiple of 1/4", basin.lambda);
+    anyhow::ensure!(
+        quarters == 4.0 * basin.lambda,
+        "[ice] lambda is {}; expected a multiple of 1/4",
+        basin.lambda
+    );
     let lambda = num_rational::Rational64::new(quarters as i64, 4);
-    Ok(Phase::new(basin.loss, LearningCoefficient::new(lambda, basin.multiplicity)?, 0.0)?)
+    Ok(Phase::new(
+        basin.loss,
+        LearningCoefficient::new(lambda, basin.multiplicity)?,
+        0.0,
+    )?)
 }
 
 pub fn run(store: &Store, settings: &Ice) -> anyhow::Result<Outcome> {
-    Ok(store.cell("ice", settings, "host", || compute(settings))?.result)
+    Ok(store
+        .cell("ice", settings, "host", || compute(settings))?
+        .result)
 }
 
 fn compute(settings: &Ice) -> anyhow::Result<Outcome> {
-    let ice = ThermalPhase { energy: 0.0, entropy: 0.0 };
-    let water = ThermalPhase { energy: settings.enthalpy_of_fusion, entropy: settings.entropy_of_fusion };
+    let ice = ThermalPhase {
+        energy: 0.0,
+        entropy: 0.0,
+    };
+    let water = ThermalPhase {
+        energy: settings.enthalpy_of_fusion,
+        entropy: settings.entropy_of_fusion,
+    };
     let melting = melting_temperature(&ice, &water)?;
     let temperatures: Vec<f64> = (0..=80).map(|k| melting + f64::from(k - 40)).collect();
     let (complex, simple) = (phase(&settings.complex)?, phase(&settings.simple)?);
-    let critical_n = critical_n(&complex, &simple).context("[ice] the two basins never change places")?;
-    let n: Vec<f64> = (0..=200).map(|k| 10f64.powf(f64::from(k) * 0.02) * 3.0).collect();
-    let curve = |phase: &Phase| n.iter().map(|&n| phase.free_energy(n)).collect::<Result<Vec<_>, _>>();
+    let critical_n =
+        critical_n(&complex, &simple).context("[ice] the two basins never change places")?;
+    let n: Vec<f64> = (0..=200)
+        .map(|k| 10f64.powf(f64::from(k) * 0.02) * 3.0)
+        .collect();
+    let curve = |phase: &Phase| {
+        n.iter()
+            .map(|&n| phase.free_energy(n))
+            .collect::<Result<Vec<_>, _>>()
+    };
     Ok(Outcome {
         melting,
         ice: temperatures.iter().map(|&t| ice.free_energy(t)).collect(),
@@ -59,7 +84,11 @@ pub fn obtained(outcome: &Outcome) -> Vec<Obtained> {
             value: outcome.melting,
             mcse: None,
             reference: None,
-            verdict: if (outcome.melting - 273.15).abs() < 0.5 { Verdict::Agrees } else { Verdict::Differs },
+            verdict: if (outcome.melting - 273.15).abs() < 0.5 {
+                Verdict::Agrees
+            } else {
+                Verdict::Differs
+            },
             note: "ΔE/ΔS of melting, from tabulated molar values".into(),
         },
         Obtained {
@@ -86,20 +115,33 @@ pub fn section(store: &Store, settings: &Ice, outcome: &Outcome) -> anyhow::Resu
         ],
         legend: Legend::Auto,
     };
-    let label = |basin: &Basin| format!("L = {}, λ = {}, m = {}", basin.loss, basin.lambda, basin.multiplicity);
+    let label = |basin: &Basin| {
+        format!(
+            "L = {}, λ = {}, m = {}",
+            basin.loss, basin.lambda, basin.multiplicity
+        )
+    };
     let basins = Panel {
         title: "Two basins".into(),
         x: Axis::log("number of samples n"),
         y: Axis::linear("F = nL + λ ln n - (m-1) ln ln n").range(-2.0, 25.0),
         layers: vec![
-            Layer::line(outcome.n.clone(), outcome.complex.clone()).label(&label(&settings.complex)),
+            Layer::line(outcome.n.clone(), outcome.complex.clone())
+                .label(&label(&settings.complex)),
             Layer::line(outcome.n.clone(), outcome.simple.clone()).label(&label(&settings.simple)),
-            Layer::vline(outcome.critical_n).dashed().colour(Colour::Grey),
+            Layer::vline(outcome.critical_n)
+                .dashed()
+                .colour(Colour::Grey),
         ],
         legend: Legend::Auto,
     };
-    Figure { title: String::new(), columns: 2, size: Figure::grid_size(2, 2), panels: vec![melting, basins] }
-        .write(&store.figures(), "ice")?;
+    Figure {
+        title: String::new(),
+        columns: 2,
+        size: Figure::grid_size(2, 2),
+        panels: vec![melting, basins],
+    }
+    .write(&store.figures(), "ice")?;
     Ok(Section {
         heading: "5. The ice analogy's arithmetic".into(),
         text: vec![format!(

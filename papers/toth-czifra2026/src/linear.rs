@@ -3,7 +3,10 @@
 use anyhow::Context;
 use ndarray::{Array1, Array2};
 use serde::{Deserialize, Serialize};
-use slt_report::{Axis, Colour, Figure, FigureRef, Layer, Legend, Obtained, Panel, Progress, Section, Store, Verdict};
+use slt_report::{
+    Axis, Colour, Figure, FigureRef, Layer, Legend, Obtained, Panel, Progress, Section, Store,
+    Verdict,
+};
 use slt_sampler::targets::Quadratic;
 use slt_sampler::{Llc, Sampling, chains, default_nbeta};
 use slt_stats::{Estimate, ZTest, ZTestResult, ecdf, quantile};
@@ -59,7 +62,10 @@ pub struct Exact {
 
 fn data(settings: &Linear) -> (Array2<f64>, Array1<f64>) {
     let x = Array1::linspace(-1.0, 1.0, settings.n_samples);
-    let design = Array2::from_shape_fn((settings.n_samples, 2), |(i, j)| if j == 0 { x[i] } else { 1.0 });
+    let design = Array2::from_shape_fn(
+        (settings.n_samples, 2),
+        |(i, j)| if j == 0 { x[i] } else { 1.0 },
+    );
     (design, settings.slope * &x + settings.intercept)
 }
 
@@ -77,8 +83,14 @@ fn compute(settings: &Linear) -> anyhow::Result<Outcome> {
     let exact = |anchor: &Array1<f64>, sampling: &Sampling| -> anyhow::Result<Exact> {
         let law = theory.localised(anchor.view(), nbeta, sampling.gamma)?;
         let schedule = sampling.plan(nbeta, settings.n_samples)?.schedule;
-        let average = law.sgld(sampling.step_size)?.thinned(schedule.thin).chain_average(schedule.burn_in, schedule.n_draws);
-        Ok(Exact { mean: average.mean, sd: average.variance.sqrt() })
+        let average = law
+            .sgld(sampling.step_size)?
+            .thinned(schedule.thin)
+            .chain_average(schedule.burn_in, schedule.n_draws);
+        Ok(Exact {
+            mean: average.mean,
+            sd: average.variance.sqrt(),
+        })
     };
     let initial_loss = theory.loss(minimum.view());
     let many = |sampling: &Sampling| -> anyhow::Result<(Run, f64)> {
@@ -92,7 +104,13 @@ fn compute(settings: &Linear) -> anyhow::Result<Outcome> {
         let exact = exact(&minimum, sampling)?;
         let test = z_test(&llc, exact.mean)?;
         let least = draws.loss.iter().copied().fold(f64::INFINITY, f64::min) - initial_loss;
-        let run = Run { t: test.t, agrees: test.outcome == slt_stats::Outcome::Agrees, test: test.to_string(), llc, exact };
+        let run = Run {
+            t: test.t,
+            agrees: test.outcome == slt_stats::Outcome::Agrees,
+            test: test.to_string(),
+            llc,
+            exact,
+        };
         Ok((run, least))
     };
     let (published, least_difference) = many(&settings.published)?;
@@ -103,19 +121,34 @@ fn compute(settings: &Linear) -> anyhow::Result<Outcome> {
     let (least, most) = (eigenvalues[0], eigenvalues[1]);
     let mut off = minimum.clone();
     off[0] += (2.0 * -PRINTED_LEAST / least).sqrt();
-    let changes = PRINTED_END.windows(2).map(|d| (d[1] - d[0]).powi(2)).sum::<f64>() / 2.0;
+    let changes = PRINTED_END
+        .windows(2)
+        .map(|d| (d[1] - d[0]).powi(2))
+        .sum::<f64>()
+        / 2.0;
     // a step changes the loss by grad L . N(0, step_size), and |grad L|^2 lies between 2 h_min L and 2 h_max L
     let loss = PRINTED_END[1] - PRINTED_LEAST;
     let one_path = {
         let plan = slices::whole_path(settings.published.plan(nbeta, settings.n_samples)?);
-        let draws = chains::run(&target, &plan, minimum.broadcast((1, 2)).context("rows")?, &[0], &|_| ());
+        let draws = chains::run(
+            &target,
+            &plan,
+            minimum.broadcast((1, 2)).context("rows")?,
+            &[0],
+            &|_| (),
+        );
         slices::paths(&draws)?
     };
     Ok(Outcome {
         nbeta,
-        equilibrium: theory.localised(minimum.view(), nbeta, settings.published.gamma)?.mean(),
+        equilibrium: theory
+            .localised(minimum.view(), nbeta, settings.published.gamma)?
+            .mean(),
         off_minimum: exact(&off, &settings.published)?,
-        inferred_step_sizes: [changes / (2.0 * most * loss), changes / (2.0 * least * loss)],
+        inferred_step_sizes: [
+            changes / (2.0 * most * loss),
+            changes / (2.0 * least * loss),
+        ],
         share_below_theirs: ecdf(&published.llc.per_chain, THEIRS)?,
         published,
         least_difference,
@@ -132,7 +165,9 @@ pub fn z_test(llc: &Llc, expected: f64) -> anyhow::Result<ZTestResult> {
 }
 
 pub fn obtained(outcome: &Outcome) -> Vec<Obtained> {
-    let Outcome { published, mixed, .. } = outcome;
+    let Outcome {
+        published, mixed, ..
+    } = outcome;
     vec![
         Obtained {
             id: "linear-nbeta".into(),
@@ -189,7 +224,13 @@ pub fn section(store: &Store, settings: &Linear, outcome: &Outcome) -> anyhow::R
     let (x, y) = data(settings);
     let mut target = Quadratic::least_squares(x.view(), y.view())?;
     let minimum = Array1::from(outcome.minimum.clone());
-    let mut landscape = slices::panel(&mut target, minimum.view(), (0, 1), &["w", "b"], &outcome.path);
+    let mut landscape = slices::panel(
+        &mut target,
+        minimum.view(),
+        (0, 1),
+        &["w", "b"],
+        &outcome.path,
+    );
     landscape.title = "Loss and one chain".into();
     let estimates = &outcome.published.llc.per_chain;
     let top = quantile(estimates, 0.995)?;
@@ -200,14 +241,26 @@ pub fn section(store: &Store, settings: &Linear, outcome: &Outcome) -> anyhow::R
         y: Axis::linear("density"),
         layers: vec![
             Layer::histogram(shown, 50, true),
-            Layer::vline(THEIRS).colour(Colour::Vermillion).label("the post, 0.81"),
-            Layer::vline(outcome.published.exact.mean).colour(Colour::Black).label("exact mean"),
-            Layer::vline(1.0).dashed().colour(Colour::Green).label("λ = d/2 = 1"),
+            Layer::vline(THEIRS)
+                .colour(Colour::Vermillion)
+                .label("the post, 0.81"),
+            Layer::vline(outcome.published.exact.mean)
+                .colour(Colour::Black)
+                .label("exact mean"),
+            Layer::vline(1.0)
+                .dashed()
+                .colour(Colour::Green)
+                .label("λ = d/2 = 1"),
         ],
         legend: Legend::Auto,
     };
-    Figure { title: String::new(), columns: 2, panels: vec![landscape, distribution], size: Figure::grid_size(2, 2) }
-        .write(&store.figures(), "linear")?;
+    Figure {
+        title: String::new(),
+        columns: 2,
+        panels: vec![landscape, distribution],
+        size: Figure::grid_size(2, 2),
+    }
+    .write(&store.figures(), "linear")?;
     let [low, high] = outcome.inferred_step_sizes;
     Ok(Section {
         heading: "1. Warm-up: linear regression, 2 parameters".into(),

@@ -14,7 +14,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
-use slt_models::DeviceKind;
+use slt_models::{Checkpoint, DeviceKind};
 use slt_report::{Args, Expected, Store, Summary, Table, replace_block, write_index};
 
 use settings::Settings;
@@ -48,6 +48,8 @@ fn run(args: &Args) -> anyhow::Result<()> {
         true => Store::open_read_only(&args.out, PAPER, &profile)?,
         false => Store::open(&args.out, PAPER, &profile)?,
     };
+
+    Checkpoint::check_all(&store.checkpoints())?;
 
     let linear = linear::run(&store, &settings.linear)?;
     let tanh = tanh::run(&store, &settings.tanh)?;

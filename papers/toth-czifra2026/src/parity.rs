@@ -7,7 +7,10 @@ use anyhow::Context;
 use ndarray::{Array2, s};
 use serde::{Deserialize, Serialize};
 use slt_models::{Device, DeviceKind, MlpTarget, TrainPlan, train};
-use slt_report::{Axis, Colour, Figure, FigureRef, Layer, Legend, Obtained, Panel, Progress, Section, Store, Verdict};
+use slt_report::{
+    Axis, Colour, Figure, FigureRef, Layer, Legend, Obtained, Panel, Progress, Section, Store,
+    Verdict,
+};
 use slt_sampler::{Llc, Target, chains, default_nbeta};
 
 use crate::settings::ParityNet;
@@ -81,18 +84,37 @@ impl Experiment<'_> {
     fn checkpoints(&self) -> anyhow::Result<&Path> {
         if self.trained.get().is_none() {
             let seeds: Vec<u64> = (0..self.settings.n_seeds).collect();
-            let start = self.settings.network().init(self.settings.init_seed, &seeds);
-            let progress = Progress::start("parity: training", self.settings.plan.n_steps * self.settings.n_seeds);
+            let start = self
+                .settings
+                .network()
+                .init(self.settings.init_seed, &seeds);
+            let progress = Progress::start(
+                "parity: training",
+                self.settings.plan.n_steps * self.settings.n_seeds,
+            );
             let n_threads = std::thread::available_parallelism().map_or(1, usize::from);
             let plan = &self.settings.plan;
-            train(&self.train, plan, start, &seeds, &self.folder, &self.config, n_threads, &|n| progress.inc(n))?;
+            train(
+                &self.train,
+                plan,
+                start,
+                &seeds,
+                &self.folder,
+                &self.config,
+                n_threads,
+                &|n| progress.inc(n),
+            )?;
             self.trained.set(()).expect("set once");
         }
         Ok(&self.folder)
     }
 
     fn rows(&self, step: u64) -> anyhow::Result<Array2<f64>> {
-        Ok(TrainPlan::load_rows(self.checkpoints()?, step, &self.config)?)
+        Ok(TrainPlan::load_rows(
+            self.checkpoints()?,
+            step,
+            &self.config,
+        )?)
     }
 
     fn metrics(&self) -> anyhow::Result<Trained> {
@@ -110,10 +132,14 @@ impl Experiment<'_> {
             let rows = self.rows(step)?;
             let mut loss = vec![0.0; rows.nrows()];
             target.loss(rows.view(), &mut loss);
-            trained.train_accuracy.push(self.train.accuracy(rows.view()));
+            trained
+                .train_accuracy
+                .push(self.train.accuracy(rows.view()));
             trained.test_accuracy.push(self.test.accuracy(rows.view()));
             trained.train_loss.push(loss);
-            trained.weight_norm.push(rows.rows().into_iter().map(|w| w.dot(&w).sqrt()).collect());
+            trained
+                .weight_norm
+                .push(rows.rows().into_iter().map(|w| w.dot(&w).sqrt()).collect());
         }
         Ok(trained)
     }
@@ -125,23 +151,41 @@ impl Experiment<'_> {
         let rows = self.rows(step)?;
         let mut initial = vec![0.0; rows.nrows()];
         self.train.clone().loss(rows.view(), &mut initial);
-        let anchors = Array2::from_shape_fn((rows.nrows() * n_chains, rows.ncols()), |(i, j)| rows[[i / n_chains, j]]);
-        let streams: Vec<u64> = (0..anchors.nrows() as u64).map(|row| (step << 32) | row).collect();
+        let anchors = Array2::from_shape_fn((rows.nrows() * n_chains, rows.ncols()), |(i, j)| {
+            rows[[i / n_chains, j]]
+        });
+        let streams: Vec<u64> = (0..anchors.nrows() as u64)
+            .map(|row| (step << 32) | row)
+            .collect();
         let mut plan = settings.sampling.plan(nbeta, settings.n_train)?;
         plan.block = BLOCK;
-        let draws = chains::run(&self.train, &plan, anchors.view(), &streams, &|n| progress.inc(n));
+        let draws = chains::run(&self.train, &plan, anchors.view(), &streams, &|n| {
+            progress.inc(n)
+        });
         let (mut llcs, mut traces) = (Vec::new(), Vec::new());
         for (seed, &initial) in initial.iter().enumerate() {
-            let losses = draws.loss.slice(s![seed * n_chains..(seed + 1) * n_chains, ..]);
-            llcs.push(Llc::from_losses(losses, initial, nbeta).with_context(|| format!("parity, step {step}, seed {seed}"))?);
-            let mean = losses.mean_axis(ndarray::Axis(0)).context("there is a chain")?;
+            let losses = draws
+                .loss
+                .slice(s![seed * n_chains..(seed + 1) * n_chains, ..]);
+            llcs.push(
+                Llc::from_losses(losses, initial, nbeta)
+                    .with_context(|| format!("parity, step {step}, seed {seed}"))?,
+            );
+            let mean = losses
+                .mean_axis(ndarray::Axis(0))
+                .context("there is a chain")?;
             traces.push(mean.iter().map(|l| nbeta * (l - initial)).collect());
         }
         Ok(Around { step, llcs, traces })
     }
 }
 
-pub fn run(store: &Store, settings: &ParityNet, kind: DeviceKind, device: &Device) -> anyhow::Result<Outcome> {
+pub fn run(
+    store: &Store,
+    settings: &ParityNet,
+    kind: DeviceKind,
+    device: &Device,
+) -> anyhow::Result<Outcome> {
     let training = TrainingSettings {
         network: settings.network(),
         task: &settings.task,
@@ -157,7 +201,14 @@ pub fn run(store: &Store, settings: &ParityNet, kind: DeviceKind, device: &Devic
     let kind = kind.to_string();
     let target = |n, stream| -> anyhow::Result<MlpTarget> {
         let (x, y) = settings.task.samples(n, settings.data_seed, stream)?;
-        Ok(MlpTarget::new(settings.network(), settings.loss, settings.precision, device.clone(), x, y)?)
+        Ok(MlpTarget::new(
+            settings.network(),
+            settings.loss,
+            settings.precision,
+            device.clone(),
+            x,
+            y,
+        )?)
     };
     let experiment = Experiment {
         settings,
@@ -167,26 +218,42 @@ pub fn run(store: &Store, settings: &ParityNet, kind: DeviceKind, device: &Devic
         folder: store.checkpoints_of("parity", &training, &kind)?,
         trained: OnceCell::new(),
     };
-    let trained: Trained = store.cell("parity-training", &training, &kind, || experiment.metrics())?.result;
+    let trained: Trained = store
+        .cell("parity-training", &training, &kind, || experiment.metrics())?
+        .result;
 
     let every = usize::try_from(settings.llc_every)?;
     let steps: Vec<u64> = (0..=settings.plan.n_steps).step_by(every).collect();
-    let cell = |step| AroundSettings { training: &training, sampling: &settings.sampling, step };
+    let cell = |step| AroundSettings {
+        training: &training,
+        sampling: &settings.sampling,
+        step,
+    };
     let mut missing = 0;
     for &step in &steps {
         missing += u64::from(!store.is_cached("parity-llc", &cell(step), &kind)?);
     }
-    let n_steps = settings.sampling.plan(default_nbeta(settings.n_train), settings.n_train)?.schedule.n_steps();
+    let n_steps = settings
+        .sampling
+        .plan(default_nbeta(settings.n_train), settings.n_train)?
+        .schedule
+        .n_steps();
     let chain_steps = settings.n_seeds * settings.sampling.n_chains as u64 * n_steps as u64;
     let progress = OnceCell::new();
     let around = steps.iter().map(|&step| {
         let record = store.cell("parity-llc", &cell(step), &kind, || {
             experiment.checkpoints()?;
-            experiment.around(step, progress.get_or_init(|| Progress::start("parity: chains", missing * chain_steps)))
+            experiment.around(
+                step,
+                progress.get_or_init(|| Progress::start("parity: chains", missing * chain_steps)),
+            )
         })?;
         Ok(record.result)
     });
-    Ok(Outcome { around: around.collect::<anyhow::Result<_>>()?, trained })
+    Ok(Outcome {
+        around: around.collect::<anyhow::Result<_>>()?,
+        trained,
+    })
 }
 
 /// Mean over seeds, and its standard error.
@@ -203,7 +270,10 @@ impl Outcome {
         let accuracy = &self.trained.test_accuracy;
         let n_seeds = accuracy[0].len();
         let stays = |seed: usize| {
-            let below = accuracy.iter().rposition(|row| row[seed] < HALF_WAY).map_or(0, |last| last + 1);
+            let below = accuracy
+                .iter()
+                .rposition(|row| row[seed] < HALF_WAY)
+                .map_or(0, |last| last + 1);
             (below < accuracy.len()).then_some(below)
         };
         (0..n_seeds).map(stays).collect()
@@ -224,18 +294,47 @@ impl Outcome {
 pub fn obtained(outcome: &Outcome) -> Vec<Obtained> {
     let trained = &outcome.trained;
     let n_seeds = trained.test_accuracy[0].len();
-    let transitions: Vec<f64> = outcome.transitions().into_iter().flatten().map(|i| trained.steps[i] as f64).collect();
+    let transitions: Vec<f64> = outcome
+        .transitions()
+        .into_iter()
+        .flatten()
+        .map(|i| trained.steps[i] as f64)
+        .collect();
     let row = |id: &str, values: &[f64], verdict, note: String| {
         let (value, mcse) = over_seeds(values);
         // an estimate that no seed gave has no verdict
-        let verdict = if value.is_nan() { Verdict::NotComparable } else { verdict };
-        Obtained { id: id.into(), value, mcse, reference: None, verdict, note }
+        let verdict = if value.is_nan() {
+            Verdict::NotComparable
+        } else {
+            verdict
+        };
+        Obtained {
+            id: id.into(),
+            value,
+            mcse,
+            reference: None,
+            verdict,
+            note,
+        }
     };
-    let agrees = |good| if good { Verdict::Agrees } else { Verdict::Differs };
-    let memorised = trained.train_accuracy.iter().zip(&trained.test_accuracy).zip(&trained.steps);
+    let agrees = |good| {
+        if good {
+            Verdict::Agrees
+        } else {
+            Verdict::Differs
+        }
+    };
+    let memorised = trained
+        .train_accuracy
+        .iter()
+        .zip(&trained.test_accuracy)
+        .zip(&trained.steps);
     let first: Vec<(f64, u64)> = (0..n_seeds)
         .filter_map(|seed| {
-            memorised.clone().find(|((train, _), _)| train[seed] >= 0.999).map(|((_, test), &step)| (test[seed], step))
+            memorised
+                .clone()
+                .find(|((train, _), _)| train[seed] >= 0.999)
+                .map(|((_, test), &step)| (test[seed], step))
         })
         .collect();
     let plateau: Vec<f64> = first.iter().map(|p| p.0).collect();
@@ -289,8 +388,15 @@ pub fn section(store: &Store, settings: &ParityNet, outcome: &Outcome) -> anyhow
     let trained = &outcome.trained;
     let n_seeds = trained.test_accuracy[0].len();
     let steps: Vec<f64> = trained.steps.iter().map(|&s| s as f64).collect();
-    let column = |table: &[Vec<f64>], seed: usize| table.iter().map(|row| row[seed]).collect::<Vec<_>>();
-    let panel = |title: &str, x: Axis, y: Axis, layers, legend| Panel { title: title.into(), x, y, layers, legend };
+    let column =
+        |table: &[Vec<f64>], seed: usize| table.iter().map(|row| row[seed]).collect::<Vec<_>>();
+    let panel = |title: &str, x: Axis, y: Axis, layers, legend| Panel {
+        title: title.into(),
+        x,
+        y,
+        layers,
+        legend,
+    };
     let curves = |table: &[Vec<f64>], colour: Colour, label: &str| -> Vec<Layer> {
         let curve = |seed| {
             let layer = Layer::line(steps.clone(), column(table, seed)).colour(colour);
@@ -303,16 +409,31 @@ pub fn section(store: &Store, settings: &ParityNet, outcome: &Outcome) -> anyhow
     let at: Vec<f64> = outcome.around.iter().map(|a| a.step as f64).collect();
     let mut llc: Vec<Layer> = (0..n_seeds)
         .map(|seed| {
-            let of = |f: fn(&Llc) -> f64| outcome.around.iter().map(|a| f(&a.llcs[seed])).collect::<Vec<_>>();
-            Layer::points_with_errors(at.clone(), of(|l| l.mean), of(|l| l.mcse)).colour(Colour::cycle(seed)).label(&format!("seed {seed}"))
+            let of = |f: fn(&Llc) -> f64| {
+                outcome
+                    .around
+                    .iter()
+                    .map(|a| f(&a.llcs[seed]))
+                    .collect::<Vec<_>>()
+            };
+            Layer::points_with_errors(at.clone(), of(|l| l.mean), of(|l| l.mcse))
+                .colour(Colour::cycle(seed))
+                .label(&format!("seed {seed}"))
         })
         .collect();
     let nbeta = default_nbeta(settings.n_train);
-    llc.push(Layer::hline(nbeta * std::f64::consts::LN_2).dashed().colour(Colour::Grey).label("as bad as chance"));
+    llc.push(
+        Layer::hline(nbeta * std::f64::consts::LN_2)
+            .dashed()
+            .colour(Colour::Grey)
+            .label("as bad as chance"),
+    );
     let mut traces = Vec::new();
     let draws: Vec<f64> = {
         let sampling = &settings.sampling;
-        (0..outcome.around[0].traces[0].len()).map(|k| (sampling.burn_in + k * sampling.thin) as f64).collect()
+        (0..outcome.around[0].traces[0].len())
+            .map(|k| (sampling.burn_in + k * sampling.thin) as f64)
+            .collect()
     };
     let n_traces = outcome.around.len();
     for (i, around) in outcome.around.iter().enumerate().skip(1).step_by(3) {
@@ -324,15 +445,47 @@ pub fn section(store: &Store, settings: &ParityNet, outcome: &Outcome) -> anyhow
     }
     let training_step = || Axis::linear("training step");
     let panels = vec![
-        panel("Accuracy", training_step(), Axis::linear("accuracy").range(0.4, 1.03), accuracy, Legend::Auto),
-        panel("Estimates", training_step(), Axis::linear("λ̂"), llc, Legend::Above),
-        panel("Training loss", training_step(), Axis::log("loss (nats)"), curves(&trained.train_loss, Colour::Vermillion, "loss"), Legend::None),
-        panel("Chains of seed 0", Axis::linear("chain step"), Axis::linear("nβ (L - L(w*))"), traces, Legend::Above),
+        panel(
+            "Accuracy",
+            training_step(),
+            Axis::linear("accuracy").range(0.4, 1.03),
+            accuracy,
+            Legend::Auto,
+        ),
+        panel(
+            "Estimates",
+            training_step(),
+            Axis::linear("λ̂"),
+            llc,
+            Legend::Above,
+        ),
+        panel(
+            "Training loss",
+            training_step(),
+            Axis::log("loss (nats)"),
+            curves(&trained.train_loss, Colour::Vermillion, "loss"),
+            Legend::None,
+        ),
+        panel(
+            "Chains of seed 0",
+            Axis::linear("chain step"),
+            Axis::linear("nβ (L - L(w*))"),
+            traces,
+            Legend::Above,
+        ),
     ];
-    Figure { title: String::new(), columns: 2, size: Figure::grid_size(4, 2), panels }.write(&store.figures(), "parity")?;
+    Figure {
+        title: String::new(),
+        columns: 2,
+        size: Figure::grid_size(4, 2),
+        panels,
+    }
+    .write(&store.figures(), "parity")?;
     let all = || outcome.around.iter().flat_map(|a| &a.llcs);
     let r_hat = all().map(|l| l.r_hat).fold(0.0, f64::max);
-    let n_ok = all().filter(|l| l.verdict == slt_sampler::Verdict::Ok).count();
+    let n_ok = all()
+        .filter(|l| l.verdict == slt_sampler::Verdict::Ok)
+        .count();
     Ok(Section {
         heading: "4. Grokking: 3-bit parity of 30 bits".into(),
         text: vec![

@@ -109,35 +109,103 @@ impl Settings {
             let plan = sampling.plan(default_nbeta(n), n);
             plan.map(drop).with_context(|| format!("[{table}]"))
         };
-        sampling("linear.published", &self.linear.published, self.linear.n_samples)?;
+        sampling(
+            "linear.published",
+            &self.linear.published,
+            self.linear.n_samples,
+        )?;
         sampling("linear.mixed", &self.linear.mixed, self.linear.n_samples)?;
-        for (name, value) in [("slope", self.linear.slope), ("intercept", self.linear.intercept)] {
-            ensure!(value.is_finite(), "[linear] {name} is {value}; expected a finite number");
+        for (name, value) in [
+            ("slope", self.linear.slope),
+            ("intercept", self.linear.intercept),
+        ] {
+            ensure!(
+                value.is_finite(),
+                "[linear] {name} is {value}; expected a finite number"
+            );
         }
         sampling("tanh.published", &self.tanh.published, self.tanh.n_samples)?;
         sampling("tanh.converged", &self.tanh.converged, self.tanh.n_samples)?;
-        ensure!(self.tanh.n_starts > 0, "[tanh] n_starts is 0; expected at least 1");
-        sampling("training.sampling", &self.training.sampling, self.training.n_samples)?;
-        sampling("parity.sampling", &self.parity.sampling, self.parity.n_train)?;
-        ensure!(self.training.n_seeds > 0, "[training] n_seeds is 0; expected at least 1");
-        ensure!(self.parity.n_seeds > 0, "[parity] n_seeds is 0; expected at least 1");
+        for (table, sampling, least) in [
+            (
+                "linear.published",
+                &self.linear.published,
+                slt_stats::MIN_REPLICATES,
+            ),
+            (
+                "linear.mixed",
+                &self.linear.mixed,
+                slt_stats::MIN_REPLICATES,
+            ),
+            ("tanh.published", &self.tanh.published, 8),
+            ("tanh.converged", &self.tanh.converged, 8),
+        ] {
+            let n = sampling.n_chains;
+            ensure!(
+                n >= least,
+                "[{table}] n_chains is {n}; expected at least {least}"
+            );
+        }
+        ensure!(
+            self.tanh.n_starts > 0,
+            "[tanh] n_starts is 0; expected at least 1"
+        );
+        sampling(
+            "training.sampling",
+            &self.training.sampling,
+            self.training.n_samples,
+        )?;
+        sampling(
+            "parity.sampling",
+            &self.parity.sampling,
+            self.parity.n_train,
+        )?;
+        ensure!(
+            self.training.n_seeds > 0,
+            "[training] n_seeds is 0; expected at least 1"
+        );
+        ensure!(
+            self.parity.n_seeds > 0,
+            "[parity] n_seeds is 0; expected at least 1"
+        );
         for (table, plan, n) in [
-            ("training.plan", &self.training.plan, self.training.n_samples),
+            (
+                "training.plan",
+                &self.training.plan,
+                self.training.n_samples,
+            ),
             ("parity.plan", &self.parity.plan, self.parity.n_train),
         ] {
             plan.check(n).with_context(|| format!("[{table}]"))?;
         }
         let steps = self.training.plan.checkpoint_steps();
-        let missing = self.training.traces_at.iter().find(|step| !steps.contains(step));
-        ensure!(missing.is_none(), "[training] traces_at holds {missing:?}, which is no checkpoint");
+        let missing = self
+            .training
+            .traces_at
+            .iter()
+            .find(|step| !steps.contains(step));
+        ensure!(
+            missing.is_none(),
+            "[training] traces_at holds {missing:?}, which is no checkpoint"
+        );
         let (every, stride) = (self.parity.llc_every, self.parity.plan.checkpoint_every);
-        ensure!(every > 0 && every.is_multiple_of(stride), "[parity] llc_every is {every}; expected a multiple of checkpoint_every, {stride}");
-        ensure!(self.parity.n_test > 0, "[parity] n_test is 0; expected at least 1");
+        ensure!(
+            every > 0 && every.is_multiple_of(stride),
+            "[parity] llc_every is {every}; expected a multiple of checkpoint_every, {stride}"
+        );
+        ensure!(
+            self.parity.n_test > 0,
+            "[parity] n_test is 0; expected at least 1"
+        );
         self.parity.task.samples(1, 0, 0).context("[parity.task]")?;
         let (first, last) = (self.parity.widths.first(), self.parity.widths.last());
         ensure!(
-            first == Some(&self.parity.task.n_bits) && last == Some(&1) && !self.parity.widths.contains(&0),
-            "[parity] widths are {:?}; expected positive widths from {} to 1", self.parity.widths, self.parity.task.n_bits
+            first == Some(&self.parity.task.n_bits)
+                && last == Some(&1)
+                && !self.parity.widths.contains(&0),
+            "[parity] widths are {:?}; expected positive widths from {} to 1",
+            self.parity.widths,
+            self.parity.task.n_bits
         );
         self.ice.check()
     }
@@ -152,7 +220,10 @@ impl Ice {
             ("simple.lambda", self.simple.lambda),
         ];
         for (name, value) in values {
-            ensure!(0.0 < value && value.is_finite(), "[ice] {name} is {value}; expected a positive number");
+            ensure!(
+                0.0 < value && value.is_finite(),
+                "[ice] {name} is {value}; expected a positive number"
+            );
         }
         Ok(())
     }

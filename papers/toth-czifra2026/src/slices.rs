@@ -51,8 +51,16 @@ pub fn panel<T: Target>(
         let (x, y) = (along(i), along(j));
         let (first, last) = ((x[0], y[0]), (x[x.len() - 1], y[y.len() - 1]));
         layers.push(Layer::line(x, y).colour(colour));
-        layers.push(Layer::points([first.0], [first.1]).colour(colour).marker(Marker::Circle));
-        layers.push(Layer::points([last.0], [last.1]).colour(colour).marker(Marker::Diamond));
+        layers.push(
+            Layer::points([first.0], [first.1])
+                .colour(colour)
+                .marker(Marker::Circle),
+        );
+        layers.push(
+            Layer::points([last.0], [last.1])
+                .colour(colour)
+                .marker(Marker::Diamond),
+        );
     }
     Panel {
         title: String::new(),
@@ -67,12 +75,26 @@ pub fn panel<T: Target>(
 pub fn whole_path(plan: Plan) -> Plan {
     let n_steps = plan.schedule.n_steps() + 1;
     let thin = n_steps.div_ceil(1000);
-    let schedule = Schedule { burn_in: 0, n_draws: n_steps.div_ceil(thin), thin };
-    Plan { keep_positions: true, schedule, ..plan }
+    let schedule = Schedule {
+        burn_in: 0,
+        n_draws: n_steps.div_ceil(thin),
+        thin,
+    };
+    Plan {
+        keep_positions: true,
+        schedule,
+        ..plan
+    }
 }
 
 /// Where the chains of such a plan have been: chain by chain, point by point.
 pub fn paths(draws: &Draws) -> anyhow::Result<Vec<Vec<Vec<f64>>>> {
-    let positions = draws.positions.as_ref().context("positions were asked for")?;
-    Ok(positions.outer_iter().map(|chain| chain.outer_iter().map(|w| w.to_vec()).collect()).collect())
+    let positions = draws
+        .positions
+        .as_ref()
+        .context("positions were asked for")?;
+    Ok(positions
+        .outer_iter()
+        .map(|chain| chain.outer_iter().map(|w| w.to_vec()).collect())
+        .collect())
 }

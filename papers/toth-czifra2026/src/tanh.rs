@@ -4,7 +4,10 @@ use anyhow::Context;
 use ndarray::{Array1, Array2};
 use serde::{Deserialize, Serialize};
 use slt_models::{Activation, MlpConfig};
-use slt_report::{Axis, Colour, Figure, FigureRef, Layer, Legend, Obtained, Panel, Progress, Section, Store, Verdict};
+use slt_report::{
+    Axis, Colour, Figure, FigureRef, Layer, Legend, Obtained, Panel, Progress, Section, Store,
+    Verdict,
+};
 use slt_sampler::targets::TanhUnit;
 use slt_sampler::{Llc, Minimum, Sampling, chains, default_nbeta, find_minimum, spectrum};
 use slt_stats::{ecdf, quantile};
@@ -55,43 +58,70 @@ pub fn data(n: usize) -> (Vec<f64>, Vec<f64>) {
 
 /// The unit as a network, for its initial weights; a row is (w₁, b₁, w₂, b₂).
 pub fn network() -> MlpConfig {
-    MlpConfig { widths: vec![1, 1, 1], activation: Activation::Tanh }
+    MlpConfig {
+        widths: vec![1, 1, 1],
+        activation: Activation::Tanh,
+    }
 }
 
 pub fn run(store: &Store, settings: &Tanh) -> anyhow::Result<Outcome> {
-    Ok(store.cell("tanh", settings, "host", || compute(settings))?.result)
+    Ok(store
+        .cell("tanh", settings, "host", || compute(settings))?
+        .result)
 }
 
 fn compute(settings: &Tanh) -> anyhow::Result<Outcome> {
     let (x, y) = data(settings.n_samples);
     let nbeta = default_nbeta(settings.n_samples);
     let mut target = TanhUnit::new(x.clone(), y.clone());
-    let starts = network().init(settings.start_seed, &(0..settings.n_starts).collect::<Vec<_>>());
-    let found: Vec<Minimum> = starts.rows().into_iter().filter_map(|w| find_minimum(&mut target, w, 1e-9, 5000).ok()).collect();
-    let best = found.iter().min_by(|a, b| a.loss.total_cmp(&b.loss)).context("no start led to a minimum; raise [tanh] n_starts")?;
-    let n_found = found.iter().filter(|m| (m.loss - best.loss).abs() < 1e-9).count();
+    let starts = network().init(
+        settings.start_seed,
+        &(0..settings.n_starts).collect::<Vec<_>>(),
+    );
+    let found: Vec<Minimum> = starts
+        .rows()
+        .into_iter()
+        .filter_map(|w| find_minimum(&mut target, w, 1e-9, 5000).ok())
+        .collect();
+    let best = found
+        .iter()
+        .min_by(|a, b| a.loss.total_cmp(&b.loss))
+        .context("no start led to a minimum; raise [tanh] n_starts")?;
+    let n_found = found
+        .iter()
+        .filter(|m| (m.loss - best.loss).abs() < 1e-9)
+        .count();
     let w = &best.w;
     let eigenvalues = spectrum(&mut target, w.view(), 1e-4)?.to_vec();
     let gamma = settings.converged.gamma;
-    let exact = PartiallyLinear::new(&y, [w[0], w[1]], &[w[2], w[3]], nbeta, gamma)?.integrate(|[w1, b1], mut phi| {
-        for (mut row, x) in phi.rows_mut().into_iter().zip(&x) {
-            row[0] = (w1 * x + b1).tanh();
-            row[1] = 1.0;
-        }
-    })?;
+    let exact = PartiallyLinear::new(&y, [w[0], w[1]], &[w[2], w[3]], nbeta, gamma)?.integrate(
+        |[w1, b1], mut phi| {
+            for (mut row, x) in phi.rows_mut().into_iter().zip(&x) {
+                row[0] = (w1 * x + b1).tanh();
+                row[1] = 1.0;
+            }
+        },
+    )?;
     // `group` keeps the noise of one setting from that of another
     let sample = |sampling: &Sampling, group: u64, label: &str| -> anyhow::Result<Llc> {
         let plan = sampling.plan(nbeta, settings.n_samples)?;
         let progress = Progress::start(label, (sampling.n_chains * plan.schedule.n_steps()) as u64);
         let anchors = w.broadcast((sampling.n_chains, 4)).context("rows")?;
-        let streams: Vec<u64> = (0..sampling.n_chains as u64).map(|chain| (group << 32) | chain).collect();
+        let streams: Vec<u64> = (0..sampling.n_chains as u64)
+            .map(|chain| (group << 32) | chain)
+            .collect();
         let draws = chains::run(&target, &plan, anchors, &streams, &|n| progress.inc(n));
         Ok(Llc::from_losses(draws.loss.view(), best.loss, nbeta)?)
     };
     let published = sample(&settings.published, 0, "tanh: published chains")?;
-    let fours: Vec<f64> = published.per_chain.chunks_exact(4).map(|c| c.iter().sum::<f64>() / 4.0).collect();
+    let fours: Vec<f64> = published
+        .per_chain
+        .chunks_exact(4)
+        .map(|c| c.iter().sum::<f64>() / 4.0)
+        .collect();
     let mean = fours.iter().sum::<f64>() / fours.len() as f64;
-    let variance = fours.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (fours.len() as f64 - 1.0);
+    let variance =
+        fours.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (fours.len() as f64 - 1.0);
     let converged = [1, 2, 4].map(|k: usize| -> anyhow::Result<(f64, Llc)> {
         let base = &settings.converged;
         let sampling = Sampling {
@@ -101,7 +131,10 @@ fn compute(settings: &Tanh) -> anyhow::Result<Outcome> {
             thin: base.thin * k,
             ..base.clone()
         };
-        Ok((sampling.step_size, sample(&sampling, k as u64, "tanh: long chains")?))
+        Ok((
+            sampling.step_size,
+            sample(&sampling, k as u64, "tanh: long chains")?,
+        ))
     });
     let converged = converged.into_iter().collect::<anyhow::Result<Vec<_>>>()?;
     let error = |llc: &Llc| llc.mcse_chains.unwrap_or(llc.mcse);
@@ -110,7 +143,13 @@ fn compute(settings: &Tanh) -> anyhow::Result<Outcome> {
     let mcse = (4.0 * error(quarter).powi(2) + error(half).powi(2)).sqrt();
     let paths = {
         let plan = slices::whole_path(settings.published.plan(nbeta, settings.n_samples)?);
-        let draws = chains::run(&target, &plan, w.broadcast((4, 4)).context("rows")?, &[0, 1, 2, 3], &|_| ());
+        let draws = chains::run(
+            &target,
+            &plan,
+            w.broadcast((4, 4)).context("rows")?,
+            &[0, 1, 2, 3],
+            &|_| (),
+        );
         slices::paths(&draws)?
     };
     Ok(Outcome {
@@ -123,7 +162,10 @@ fn compute(settings: &Tanh) -> anyhow::Result<Outcome> {
         eigenvalues,
         exact: exact.mean,
         exact_error: exact.error,
-        shares_below_theirs: [ecdf(&published.per_chain, THEIRS[0])?, ecdf(&fours, THEIRS[1])?],
+        shares_below_theirs: [
+            ecdf(&published.per_chain, THEIRS[0])?,
+            ecdf(&fours, THEIRS[1])?,
+        ],
         sd_of_four: variance.sqrt(),
         published,
         converged,
@@ -167,7 +209,11 @@ pub fn obtained(outcome: &Outcome) -> Vec<Obtained> {
             value,
             mcse: Some(mcse),
             reference: exact,
-            verdict: if value + 3.0 * mcse < 2.0 { Verdict::Agrees } else { Verdict::Differs },
+            verdict: if value + 3.0 * mcse < 2.0 {
+                Verdict::Agrees
+            } else {
+                Verdict::Differs
+            },
             note: format!(
                 "long chains, step size extrapolated to 0; against the exact value z = {:.2}. Quadratic prediction {:.3}",
                 outcome.z, outcome.quadratic
@@ -182,36 +228,75 @@ pub fn section(store: &Store, settings: &Tanh, outcome: &Outcome) -> anyhow::Res
     let w = Array1::from(outcome.minimum.clone());
     for (name, n_paths) in [("tanh-one-chain", 1), ("tanh-four-chains", 4)] {
         let pairs = (0..4).flat_map(|i| (i + 1..4).map(move |j| (i, j)));
-        let panels: Vec<Panel> =
-            pairs.map(|pair| slices::panel(&mut target, w.view(), pair, &NAMES, &outcome.paths[..n_paths])).collect();
-        Figure { title: String::new(), columns: 3, size: Figure::grid_size(6, 3), panels }.write(&store.figures(), name)?;
+        let panels: Vec<Panel> = pairs
+            .map(|pair| {
+                slices::panel(
+                    &mut target,
+                    w.view(),
+                    pair,
+                    &NAMES,
+                    &outcome.paths[..n_paths],
+                )
+            })
+            .collect();
+        Figure {
+            title: String::new(),
+            columns: 3,
+            size: Figure::grid_size(6, 3),
+            panels,
+        }
+        .write(&store.figures(), name)?;
     }
-    let fitted = Array2::from_shape_fn((x.len(), 1), |(i, _)| w[2] * (w[0] * x[i] + w[1]).tanh() + w[3]);
+    let fitted = Array2::from_shape_fn((x.len(), 1), |(i, _)| {
+        w[2] * (w[0] * x[i] + w[1]).tanh() + w[3]
+    });
     let fit = Panel {
         title: "The fit at w*".into(),
         x: Axis::linear("x"),
         y: Axis::linear("y"),
         layers: vec![
-            Layer::points(x.clone(), y).label("data").colour(Colour::Grey),
+            Layer::points(x.clone(), y)
+                .label("data")
+                .colour(Colour::Grey),
             Layer::line(x, fitted.column(0).to_vec()).label("one tanh unit"),
         ],
         legend: Legend::Above,
     };
     let top = quantile(&outcome.published.per_chain, 0.995)?;
-    let shown: Vec<f64> = outcome.published.per_chain.iter().copied().filter(|&v| v <= top).collect();
+    let shown: Vec<f64> = outcome
+        .published
+        .per_chain
+        .iter()
+        .copied()
+        .filter(|&v| v <= top)
+        .collect();
     let distribution = Panel {
-        title: format!("{} estimates from one chain each", outcome.published.per_chain.len()),
+        title: format!(
+            "{} estimates from one chain each",
+            outcome.published.per_chain.len()
+        ),
         x: Axis::linear("λ̂ of one chain"),
         y: Axis::linear("density"),
         layers: vec![
             Layer::histogram(shown, 40, true),
-            Layer::vline(THEIRS[0]).colour(Colour::Vermillion).label("the post, one chain"),
-            Layer::vline(THEIRS[1]).dashed().colour(Colour::Vermillion).label("the post, four chains"),
-            Layer::vline(outcome.exact).colour(Colour::Black).label("exact posterior"),
+            Layer::vline(THEIRS[0])
+                .colour(Colour::Vermillion)
+                .label("the post, one chain"),
+            Layer::vline(THEIRS[1])
+                .dashed()
+                .colour(Colour::Vermillion)
+                .label("the post, four chains"),
+            Layer::vline(outcome.exact)
+                .colour(Colour::Black)
+                .label("exact posterior"),
         ],
         legend: Legend::Auto,
     };
-    let (steps, llcs): (Vec<f64>, Vec<&Llc>) = outcome.converged.iter().map(|(step, llc)| (*step, llc)).unzip();
+    let (steps, llcs): (Vec<f64>, Vec<&Llc>) = outcome
+        .converged
+        .iter()
+        .map(|(step, llc)| (*step, llc))
+        .unzip();
     let bias = Panel {
         title: "Long chains".into(),
         x: Axis::linear("step size ε"),
@@ -226,15 +311,33 @@ pub fn section(store: &Store, settings: &Tanh, outcome: &Outcome) -> anyhow::Res
             Layer::points_with_errors([0.0], [outcome.extrapolated.0], [outcome.extrapolated.1])
                 .label("extrapolated")
                 .colour(Colour::Vermillion),
-            Layer::hline(outcome.exact).colour(Colour::Black).label("exact posterior"),
-            Layer::hline(outcome.quadratic).dashed().colour(Colour::Green).label("quadratic prediction"),
+            Layer::hline(outcome.exact)
+                .colour(Colour::Black)
+                .label("exact posterior"),
+            Layer::hline(outcome.quadratic)
+                .dashed()
+                .colour(Colour::Green)
+                .label("quadratic prediction"),
         ],
         legend: Legend::Above,
     };
-    Figure { title: String::new(), columns: 3, size: Figure::grid_size(3, 3), panels: vec![fit, distribution, bias] }
-        .write(&store.figures(), "tanh-estimates")?;
-    let spectrum: Vec<String> = outcome.eigenvalues.iter().map(|h| format!("{h:.4}")).collect();
-    let figure = |name: &str, caption: &str, alt: &str| FigureRef { name: name.into(), caption: caption.into(), alt: alt.into() };
+    Figure {
+        title: String::new(),
+        columns: 3,
+        size: Figure::grid_size(3, 3),
+        panels: vec![fit, distribution, bias],
+    }
+    .write(&store.figures(), "tanh-estimates")?;
+    let spectrum: Vec<String> = outcome
+        .eigenvalues
+        .iter()
+        .map(|h| format!("{h:.4}"))
+        .collect();
+    let figure = |name: &str, caption: &str, alt: &str| FigureRef {
+        name: name.into(),
+        caption: caption.into(),
+        alt: alt.into(),
+    };
     Ok(Section {
         heading: "2. One hidden tanh unit, 4 parameters".into(),
         text: vec![
@@ -274,7 +377,11 @@ pub fn section(store: &Store, settings: &Tanh, outcome: &Outcome) -> anyhow::Res
                 "The six slices of the loss through w*, with one chain from circle to diamond.",
                 "Six heat maps of the loss with one trajectory",
             ),
-            figure("tanh-four-chains", "The same slices with four chains.", "Six heat maps of the loss with four trajectories"),
+            figure(
+                "tanh-four-chains",
+                "The same slices with four chains.",
+                "Six heat maps of the loss with four trajectories",
+            ),
             figure(
                 "tanh-estimates",
                 "The fit; the distribution of one-chain estimates; the estimate against the step size.",

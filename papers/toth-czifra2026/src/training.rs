@@ -4,7 +4,10 @@ use anyhow::Context;
 use ndarray::{Array1, Array2, s};
 use serde::{Deserialize, Serialize};
 use slt_models::{TrainPlan, train};
-use slt_report::{Axis, Colour, Figure, FigureRef, Layer, Legend, Obtained, Panel, Progress, Section, Store, Verdict};
+use slt_report::{
+    Axis, Colour, Figure, FigureRef, Layer, Legend, Obtained, Panel, Progress, Section, Store,
+    Verdict,
+};
 use slt_sampler::targets::TanhUnit;
 use slt_sampler::{Llc, Target, chains, default_nbeta};
 
@@ -35,18 +38,34 @@ pub struct Outcome {
 }
 
 pub fn run(store: &Store, settings: &Training) -> anyhow::Result<Outcome> {
-    Ok(store.cell("training", settings, "host", || compute(store, settings))?.result)
+    Ok(store
+        .cell("training", settings, "host", || compute(store, settings))?
+        .result)
 }
 
 fn compute(store: &Store, settings: &Training) -> anyhow::Result<Outcome> {
     let (x, y) = data(settings.n_samples);
     let nbeta = default_nbeta(settings.n_samples);
     let mut target = TanhUnit::new(x, y);
-    let config = serde_json::to_string(&(settings.n_samples, settings.n_seeds, settings.init_seed, &settings.plan))?;
+    let config = serde_json::to_string(&(
+        settings.n_samples,
+        settings.n_seeds,
+        settings.init_seed,
+        &settings.plan,
+    ))?;
     let folder = store.checkpoints_of("training", &config, "host")?;
     let seeds: Vec<u64> = (0..settings.n_seeds).collect();
     let start = network().init(settings.init_seed, &seeds);
-    train(&target, &settings.plan, start, &seeds, &folder, &config, 1, &|_| ())?;
+    train(
+        &target,
+        &settings.plan,
+        start,
+        &seeds,
+        &folder,
+        &config,
+        1,
+        &|_| (),
+    )?;
     let steps = settings.plan.checkpoint_steps();
     let mut all_losses = Vec::new();
     let mut ensembles = Vec::new();
@@ -57,26 +76,41 @@ fn compute(store: &Store, settings: &Training) -> anyhow::Result<Outcome> {
         all_losses.push(losses);
         ensembles.push(rows);
     }
-    let drops: Vec<f64> = (0..seeds.len()).map(|seed| steepest(&steps, &all_losses, seed)).collect();
+    let drops: Vec<f64> = (0..seeds.len())
+        .map(|seed| steepest(&steps, &all_losses, seed))
+        .collect();
     let distance = |seed: &usize| (drops[*seed] - THEIR_DROP).abs();
-    let shown = (0..seeds.len()).min_by(|a, b| distance(a).total_cmp(&distance(b))).context("there is a seed")?;
+    let shown = (0..seeds.len())
+        .min_by(|a, b| distance(a).total_cmp(&distance(b)))
+        .context("there is a seed")?;
     let weights = Array2::from_shape_fn((steps.len(), 4), |(i, j)| ensembles[i][[shown, j]]);
     let losses: Vec<f64> = all_losses.iter().map(|row| row[shown]).collect();
 
     // every chain around every checkpoint is a row of one ensemble
     let n_chains = settings.sampling.n_chains;
     let plan = settings.sampling.plan(nbeta, settings.n_samples)?;
-    let anchors = Array2::from_shape_fn((steps.len() * n_chains, 4), |(i, j)| weights[[i / n_chains, j]]);
+    let anchors = Array2::from_shape_fn((steps.len() * n_chains, 4), |(i, j)| {
+        weights[[i / n_chains, j]]
+    });
     let streams: Vec<u64> = (0..anchors.nrows() as u64).collect();
-    let progress = Progress::start("training: chains", (anchors.nrows() * plan.schedule.n_steps()) as u64);
-    let draws = chains::run(&target, &plan, anchors.view(), &streams, &|n| progress.inc(n));
+    let progress = Progress::start(
+        "training: chains",
+        (anchors.nrows() * plan.schedule.n_steps()) as u64,
+    );
+    let draws = chains::run(&target, &plan, anchors.view(), &streams, &|n| {
+        progress.inc(n)
+    });
     let around = |i: usize| draws.loss.slice(s![i * n_chains..(i + 1) * n_chains, ..]);
-    let llcs =
-        (0..steps.len()).map(|i| Llc::from_losses(around(i), losses[i], nbeta)).collect::<Result<Vec<_>, _>>()?;
+    let llcs = (0..steps.len())
+        .map(|i| Llc::from_losses(around(i), losses[i], nbeta))
+        .collect::<Result<Vec<_>, _>>()?;
 
     let plan = slices::whole_path(plan);
     let traces = settings.traces_at.iter().map(|at| {
-        let i = steps.iter().position(|step| step == at).context("traces are at checkpoints")?;
+        let i = steps
+            .iter()
+            .position(|step| step == at)
+            .context("traces are at checkpoints")?;
         let anchors = weights.row(i).broadcast((3, 4)).context("rows")?.to_owned();
         let draws = chains::run(&target, &plan, anchors.view(), &[0, 1, 2], &|_| ());
         slices::paths(&draws)
@@ -96,29 +130,62 @@ fn compute(store: &Store, settings: &Training) -> anyhow::Result<Outcome> {
 
 /// Middle of the stretch between two checkpoints over which the loss of `seed` falls fastest, after the first descent.
 fn steepest(steps: &[u64], losses: &[Vec<f64>], seed: usize) -> f64 {
-    let late = steps.windows(2).zip(losses.windows(2)).filter(|(step, _)| step[0] >= SETTLED);
-    let falls = late.map(|(step, loss)| (loss[0][seed] - loss[1][seed], (step[0] + step[1]) as f64 / 2.0));
-    falls.max_by(|a, b| a.0.total_cmp(&b.0)).map_or(f64::from(u32::MAX), |fall| fall.1)
+    let late = steps
+        .windows(2)
+        .zip(losses.windows(2))
+        .filter(|(step, _)| step[0] >= SETTLED);
+    let falls = late.map(|(step, loss)| {
+        (
+            loss[0][seed] - loss[1][seed],
+            (step[0] + step[1]) as f64 / 2.0,
+        )
+    });
+    falls
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map_or(f64::from(u32::MAX), |fall| fall.1)
 }
 
 pub fn obtained(outcome: &Outcome) -> Vec<Obtained> {
     let drop = outcome.drops[outcome.shown];
-    let n_within = outcome.drops.iter().filter(|d| (500.0..=750.0).contains(*d)).count();
-    let at = |step: f64| outcome.steps.iter().rposition(|&s| s as f64 <= step).unwrap_or(0);
+    let n_within = outcome
+        .drops
+        .iter()
+        .filter(|d| (500.0..=750.0).contains(*d))
+        .count();
+    let at = |step: f64| {
+        outcome
+            .steps
+            .iter()
+            .rposition(|&s| s as f64 <= step)
+            .unwrap_or(0)
+    };
     let (before, after) = (&outcome.llcs[at(0.5 * drop)], &outcome.llcs[at(1.5 * drop)]);
     let surge = after.mean - before.mean;
     let mcse = (after.mcse.powi(2) + before.mcse.powi(2)).sqrt();
     let first = &outcome.llcs[0];
-    let (least, at) = outcome.llcs.iter().zip(&outcome.steps).fold((first, 0), |best, (llc, &step)| {
-        if llc.mean < best.0.mean { (llc, step) } else { best }
-    });
+    let (least, at) =
+        outcome
+            .llcs
+            .iter()
+            .zip(&outcome.steps)
+            .fold((first, 0), |best, (llc, &step)| {
+                if llc.mean < best.0.mean {
+                    (llc, step)
+                } else {
+                    best
+                }
+            });
     vec![
         Obtained {
             id: "training-drop".into(),
             value: drop,
             mcse: None,
             reference: None,
-            verdict: if (500.0..=750.0).contains(&drop) && surge > 3.0 * mcse { Verdict::Agrees } else { Verdict::Differs },
+            verdict: if (500.0..=750.0).contains(&drop) && surge > 3.0 * mcse {
+                Verdict::Agrees
+            } else {
+                Verdict::Differs
+            },
             note: format!(
                 "the nearest of {} seeds is shown; {n_within} have their steepest fall (after step {SETTLED}) between 500 and 750. \
                  λ̂ rises by {surge:.2} ± {mcse:.2} from half to one and a half times that step",
@@ -130,7 +197,11 @@ pub fn obtained(outcome: &Outcome) -> Vec<Obtained> {
             value: first.mean,
             mcse: Some(first.mcse),
             reference: None,
-            verdict: if first.mean + 3.0 * first.mcse < 0.0 { Verdict::Agrees } else { Verdict::Differs },
+            verdict: if first.mean + 3.0 * first.mcse < 0.0 {
+                Verdict::Agrees
+            } else {
+                Verdict::Differs
+            },
             note: format!(
                 "verdict at step 0: {}; {:.0} % of the draws are below L(w*). Lowest over training: {:.2} at step {at}",
                 first.verdict,
@@ -144,19 +215,43 @@ pub fn obtained(outcome: &Outcome) -> Vec<Obtained> {
 pub fn section(store: &Store, settings: &Training, outcome: &Outcome) -> anyhow::Result<Section> {
     let steps: Vec<f64> = outcome.steps.iter().map(|&s| s as f64).collect();
     let means: Vec<f64> = outcome.llcs.iter().map(|llc| llc.mean).collect();
-    let edge = |sign: f64| outcome.llcs.iter().map(|llc| llc.mean + 2.0 * sign * llc.mcse).collect::<Vec<_>>();
-    let panel = |y: Axis, layers| Panel { title: String::new(), x: Axis::linear("training step"), y, layers, legend: Legend::Auto };
+    let edge = |sign: f64| {
+        outcome
+            .llcs
+            .iter()
+            .map(|llc| llc.mean + 2.0 * sign * llc.mcse)
+            .collect::<Vec<_>>()
+    };
+    let panel = |y: Axis, layers| Panel {
+        title: String::new(),
+        x: Axis::linear("training step"),
+        y,
+        layers,
+        legend: Legend::Auto,
+    };
     let mut loss_curves: Vec<Layer> = (0..outcome.drops.len())
         .map(|seed| {
-            let curve = outcome.all_losses.iter().map(|row| row[seed]).collect::<Vec<_>>();
+            let curve = outcome
+                .all_losses
+                .iter()
+                .map(|row| row[seed])
+                .collect::<Vec<_>>();
             let layer = Layer::line(steps.clone(), curve).colour(Colour::Grey);
-            if seed == 0 { layer.label("all seeds") } else { layer }
+            if seed == 0 {
+                layer.label("all seeds")
+            } else {
+                layer
+            }
         })
         .collect();
-    loss_curves.push(Layer::line(steps.clone(), outcome.losses.clone()).colour(Colour::Vermillion).label("seed shown"));
+    loss_curves.push(
+        Layer::line(steps.clone(), outcome.losses.clone())
+            .colour(Colour::Vermillion)
+            .label("seed shown"),
+    );
     let panels = vec![
         panel(
-            Axis::linear("λ̂"),
+            Axis::linear("λ̂").range(-2.0, 2.0),
             vec![
                 Layer::band(steps.clone(), edge(-1.0), edge(1.0)).label("± 2 MCSE"),
                 Layer::line(steps, means).label("λ̂"),
@@ -165,20 +260,36 @@ pub fn section(store: &Store, settings: &Training, outcome: &Outcome) -> anyhow:
         ),
         panel(Axis::linear("training loss").range(0.33, 0.65), loss_curves),
     ];
-    Figure { title: String::new(), columns: 2, size: Figure::grid_size(2, 2), panels }.write(&store.figures(), "training")?;
+    Figure {
+        title: String::new(),
+        columns: 2,
+        size: Figure::grid_size(2, 2),
+        panels,
+    }
+    .write(&store.figures(), "training")?;
 
     let (x, y) = data(settings.n_samples);
     let mut target = TanhUnit::new(x, y);
     let mut panels = Vec::new();
     for (at, paths) in settings.traces_at.iter().zip(&outcome.traces) {
-        let i = outcome.steps.iter().position(|step| step == at).context("traces are at checkpoints")?;
+        let i = outcome
+            .steps
+            .iter()
+            .position(|step| step == at)
+            .context("traces are at checkpoints")?;
         let w = Array1::from(outcome.weights[i].clone());
         let mut panel = slices::panel(&mut target, w.view(), (0, 1), &["w₁", "b₁"], paths);
         panel.title = format!("step {at}");
         panels.push(panel);
     }
     let n = panels.len();
-    Figure { title: String::new(), columns: 2, size: Figure::grid_size(n, 2), panels }.write(&store.figures(), "training-traces")?;
+    Figure {
+        title: String::new(),
+        columns: 2,
+        size: Figure::grid_size(n, 2),
+        panels,
+    }
+    .write(&store.figures(), "training-traces")?;
     let last = outcome.llcs.last().context("there is a checkpoint")?;
     Ok(Section {
         heading: "3. λ̂ over the training of the tanh unit".into(),
@@ -199,7 +310,7 @@ pub fn section(store: &Store, settings: &Training, outcome: &Outcome) -> anyhow:
         figures: vec![
             FigureRef {
                 name: "training".into(),
-                caption: "λ̂ with twice its standard error, and the loss, over training.".into(),
+                caption: "λ̂ with twice its standard error, and the loss, over training; both start outside their panel.".into(),
                 alt: "Two curves against the training step".into(),
             },
             FigureRef {
