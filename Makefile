@@ -40,7 +40,7 @@ reproduce: $(SETUP) ## Reproduce PAPER= (default all) with PROFILE=quick|paper o
 	@$(call run_papers)
 
 report: $(SETUP) ## Rebuild report/index.html and the README's tables from the records alone.
-	@$(call run_papers,--report-only)
+	@$(call run_papers,--report-only --publish .)
 
 test: setup-cpu ## Run the tests.
 	cargo test $(CARGO_FLAGS) --workspace

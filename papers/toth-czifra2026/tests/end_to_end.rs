@@ -116,7 +116,12 @@ fn a_whole_run_a_cached_one_and_a_report() {
     let bench = Bench::new();
     bench.succeed(&RUN);
     let page = fs::read_to_string(bench.path("report/index.html")).expect("the page");
-    for shown in ["Pythia-160M", "linear regression: λ̂ from one chain", "<svg", "0.81"] {
+    for shown in [
+        "Pythia-160M",
+        "linear regression: λ̂ from one chain",
+        "<svg",
+        "0.81",
+    ] {
         assert!(page.contains(shown), "'{shown}' is not on the page");
     }
     let first = bench.records();
