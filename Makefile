@@ -54,7 +54,7 @@ bench: setup-cpu ## Run the benchmarks.
 	cargo bench --locked --workspace
 
 stress: setup-cpu ## Run the heavy statistical tests; SEED=n draws anew.
-	$(if $(SEED),SLT_STRESS_SEED='$(SEED)' )cargo test $(CARGO_FLAGS) -p slt-tests -- --ignored
+	$(if $(SEED),SLT_STRESS_SEED='$(SEED)' )cargo test $(CARGO_FLAGS) --workspace --tests -- --ignored
 
 test-tch: setup-tch ## Lint and test slt-models with burn-tch, on libtorch's CPU.
 	cargo clippy $(CARGO_FLAGS) -p slt-models --features tch --all-targets -- -D warnings

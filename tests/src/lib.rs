@@ -9,3 +9,8 @@ pub use planted_defect::PlantedDefect;
 pub use replicates::{Experiment, richardson, z_test};
 pub use rotation::rotated;
 pub use stress::stress_seed;
+
+/// The example of the README, run as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;

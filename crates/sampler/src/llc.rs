@@ -2,7 +2,7 @@
 //!
 //! `λ̂ = nβ (E[L(w)] - L(w*))`, the mean over draws from `exp(-nβ L(w) - γ/2 |w - w*|^2)`
 //!
-//! (Lau et al. 2023, arXiv:2308.12108, eq. 14). By definition it depends on `nβ` and `γ`; compare it with the exact value
+//! (Lau et al. 2023, arXiv:2308.12108). By definition it depends on `nβ` and `γ`; compare it with the exact value
 //! at the same settings, never with the asymptotic λ alone.
 
 use ndarray::{ArrayView2, Axis};
