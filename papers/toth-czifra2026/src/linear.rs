@@ -291,13 +291,18 @@ pub fn section(store: &Store, settings: &Linear, outcome: &Outcome) -> anyhow::R
             ),
             format!(
                 "With a step of {:.0e}, which mixes, {} chains give {:.4} ± {:.4}; the exact expectation of that very chain is {:.4} \
-                 ({}).",
+                 (t = {:.2}, {}).",
                 settings.mixed.step_size,
                 outcome.mixed.llc.per_chain.len(),
                 outcome.mixed.llc.mean,
                 outcome.mixed.llc.mcse,
                 outcome.mixed.exact.mean,
-                outcome.mixed.test
+                outcome.mixed.t,
+                if outcome.mixed.agrees {
+                    "agrees"
+                } else {
+                    "differs or underpowered"
+                }
             ),
         ],
         figures: vec![FigureRef {

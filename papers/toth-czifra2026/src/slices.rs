@@ -7,6 +7,13 @@ use slt_sampler::{Draws, Plan, Schedule, Target};
 
 /// Points of a slice along each axis.
 const GRID: usize = 72;
+/// Colours that stand out from every colour of the map.
+const PATHS: [Colour; 4] = [
+    Colour::Vermillion,
+    Colour::SkyBlue,
+    Colour::Orange,
+    Colour::Purple,
+];
 
 /// A panel with the loss over parameters `i` and `j`, all others as at `w`, and each of `paths` from circle to diamond.
 ///
@@ -46,7 +53,7 @@ pub fn panel<T: Target>(
         bar: None,
     })];
     for (chain, path) in paths.iter().enumerate() {
-        let colour = Colour::cycle(chain);
+        let colour = PATHS[chain % PATHS.len()];
         let along = |k: usize| path.iter().map(|point| point[k]).collect::<Vec<_>>();
         let (x, y) = (along(i), along(j));
         let (first, last) = ((x[0], y[0]), (x[x.len() - 1], y[y.len() - 1]));

@@ -331,7 +331,7 @@ pub fn section(store: &Store, settings: &Tanh, outcome: &Outcome) -> anyhow::Res
     let spectrum: Vec<String> = outcome
         .eigenvalues
         .iter()
-        .map(|h| format!("{h:.4}"))
+        .map(|h| format!("{h:.3e}"))
         .collect();
     let figure = |name: &str, caption: &str, alt: &str| FigureRef {
         name: name.into(),
@@ -353,7 +353,7 @@ pub fn section(store: &Store, settings: &Tanh, outcome: &Outcome) -> anyhow::Res
             ),
             format!(
                 "The model is linear in two of its parameters, so the exact expectation under the localised posterior is a \
-                 two-dimensional integral: {:.6} (numerical error {:.0e}). The difference to the quadratic prediction, {:+.3}, is the \
+                 two-dimensional integral: {:.6} (numerical error {:.0e}). The difference to the quadratic prediction, {:+.1e}, is the \
                  anharmonic part.",
                 outcome.exact,
                 outcome.exact_error,
