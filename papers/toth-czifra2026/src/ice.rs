@@ -78,6 +78,8 @@ fn compute(settings: &Ice) -> anyhow::Result<Outcome> {
 }
 
 pub fn obtained(outcome: &Outcome) -> Vec<Obtained> {
+    let simple_first = outcome.simple.first() < outcome.complex.first();
+    let accurate_last = outcome.complex.last() < outcome.simple.last();
     vec![
         Obtained {
             id: "ice-melting".into(),
@@ -96,7 +98,11 @@ pub fn obtained(outcome: &Outcome) -> Vec<Obtained> {
             value: outcome.critical_n,
             mcse: None,
             reference: None,
-            verdict: Verdict::Agrees,
+            verdict: if simple_first && accurate_last {
+                Verdict::Agrees
+            } else {
+                Verdict::Differs
+            },
             note: "samples at which nL + λ ln n - (m-1) ln ln n of the two basins cross".into(),
         },
     ]

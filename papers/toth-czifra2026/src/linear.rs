@@ -174,7 +174,11 @@ pub fn obtained(outcome: &Outcome) -> Vec<Obtained> {
             value: outcome.nbeta,
             mcse: None,
             reference: None,
-            verdict: Verdict::Agrees,
+            verdict: if (outcome.nbeta - 21.7147).abs() < 5e-5 {
+                Verdict::Agrees
+            } else {
+                Verdict::Differs
+            },
             note: String::new(),
         },
         Obtained {

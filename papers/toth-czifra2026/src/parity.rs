@@ -392,7 +392,7 @@ pub fn obtained(outcome: &Outcome) -> Vec<Obtained> {
             &ratios,
             agrees(ratio >= 2.0),
             format!(
-                "the claim is the drop: a factor of at least 2, on the mean over seeds. From the first estimate after \
+                "the claim is the drop: a factor of at least 2, on the mean over seeds, with settings chosen after trials (section 4). From the first estimate after \
                  memorisation (step {}) on: {:.1}",
                 early.step,
                 over_seeds(&from_early).0
