@@ -25,6 +25,11 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// *Agrees* where the evidence bears the claim out, else *differs*.
+    pub fn of_claim(holds: bool) -> Self {
+        if holds { Self::Agrees } else { Self::Differs }
+    }
+
     /// The verdict on `ours ± mcse` against `paper ± error`, by `z` of [`z_score`].
     ///
     /// *Differs* when `|z| > 3`. Otherwise *underpowered* when the limit itself,

@@ -86,11 +86,7 @@ pub fn obtained(outcome: &Outcome) -> Vec<Obtained> {
             value: outcome.melting,
             mcse: None,
             reference: None,
-            verdict: if (outcome.melting - 273.15).abs() < 0.5 {
-                Verdict::Agrees
-            } else {
-                Verdict::Differs
-            },
+            verdict: Verdict::of_claim((outcome.melting - 273.15).abs() < 0.5),
             note: "ΔE/ΔS of melting, from tabulated molar values".into(),
         },
         Obtained {
@@ -98,11 +94,7 @@ pub fn obtained(outcome: &Outcome) -> Vec<Obtained> {
             value: outcome.critical_n,
             mcse: None,
             reference: None,
-            verdict: if simple_first && accurate_last {
-                Verdict::Agrees
-            } else {
-                Verdict::Differs
-            },
+            verdict: Verdict::of_claim(simple_first && accurate_last),
             note: "samples at which nL + λ ln n - (m-1) ln ln n of the two basins cross".into(),
         },
     ]

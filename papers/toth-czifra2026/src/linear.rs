@@ -50,7 +50,6 @@ pub struct Run {
     pub exact: Exact,
     pub t: f64,
     pub agrees: bool,
-    pub test: String,
 }
 
 /// Exact mean and standard deviation of a one-chain estimate.
@@ -107,7 +106,6 @@ fn compute(settings: &Linear) -> anyhow::Result<Outcome> {
         let run = Run {
             t: test.t,
             agrees: test.outcome == slt_stats::Outcome::Agrees,
-            test: test.to_string(),
             llc,
             exact,
         };
@@ -128,17 +126,8 @@ fn compute(settings: &Linear) -> anyhow::Result<Outcome> {
         / 2.0;
     // a step changes the loss by grad L . N(0, step_size), and |grad L|^2 lies between 2 h_min L and 2 h_max L
     let loss = PRINTED_END[1] - PRINTED_LEAST;
-    let one_path = {
-        let plan = slices::whole_path(settings.published.plan(nbeta, settings.n_samples)?);
-        let draws = chains::run(
-            &target,
-            &plan,
-            minimum.broadcast((1, 2)).context("rows")?,
-            &[0],
-            &|_| (),
-        );
-        slices::paths(&draws)?
-    };
+    let plan = settings.published.plan(nbeta, settings.n_samples)?;
+    let path = slices::paths(&target, plan, minimum.view(), 1)?;
     Ok(Outcome {
         nbeta,
         equilibrium: theory
@@ -154,13 +143,13 @@ fn compute(settings: &Linear) -> anyhow::Result<Outcome> {
         least_difference,
         mixed,
         eigenvalues,
-        path: one_path,
+        path,
         minimum: minimum.to_vec(),
     })
 }
 
 /// The z-test of the mean over independent chains against an exact expectation.
-pub fn z_test(llc: &Llc, expected: f64) -> anyhow::Result<ZTestResult> {
+fn z_test(llc: &Llc, expected: f64) -> anyhow::Result<ZTestResult> {
     Ok(ZTest::new(expected, 1)?.apply(&Estimate::from_replicates(&llc.per_chain)?)?)
 }
 
@@ -174,11 +163,7 @@ pub fn obtained(outcome: &Outcome) -> Vec<Obtained> {
             value: outcome.nbeta,
             mcse: None,
             reference: None,
-            verdict: if (outcome.nbeta - 21.7147).abs() < 5e-5 {
-                Verdict::Agrees
-            } else {
-                Verdict::Differs
-            },
+            verdict: Verdict::of_claim((outcome.nbeta - 21.7147).abs() < 5e-5),
             note: String::new(),
         },
         Obtained {

@@ -317,13 +317,6 @@ pub fn obtained(outcome: &Outcome) -> Vec<Obtained> {
             note: format!("{note}. ± is the standard error over seeds"),
         }
     };
-    let agrees = |good| {
-        if good {
-            Verdict::Agrees
-        } else {
-            Verdict::Differs
-        }
-    };
     let memorised = trained
         .train_accuracy
         .iter()
@@ -362,22 +355,22 @@ pub fn obtained(outcome: &Outcome) -> Vec<Obtained> {
             value: trained.n_params as f64,
             mcse: None,
             reference: None,
-            verdict: agrees(trained.n_params == 73985),
+            verdict: Verdict::of_claim(trained.n_params == 73985),
             note: String::new(),
         },
         row(
             "parity-memorised",
             &plateau,
-            agrees(over_seeds(&plateau).0 < 0.6),
+            Verdict::of_claim(over_seeds(&plateau).0 < 0.6),
             format!("at the first checkpoint with all training examples right, step {latest} or earlier; mean over {n_seeds} seeds"),
         ),
         row(
             "parity-step",
             &transitions,
-            agrees((over_seeds(&transitions).0 / 7500.0 - 1.0).abs() < 0.25),
+            Verdict::of_claim((over_seeds(&transitions).0 / 7500.0 - 1.0).abs() < 0.25),
             format!("step from which on the test accuracy stays above {HALF_WAY}; {} of {n_seeds} seeds get there", transitions.len()),
         ),
-        row("parity-generalised", last, agrees(over_seeds(last).0 > 0.95), "at the end of training".into()),
+        row("parity-generalised", last, Verdict::of_claim(over_seeds(last).0 > 0.95), "at the end of training".into()),
         row(
             "parity-before",
             &before,
@@ -390,7 +383,7 @@ pub fn obtained(outcome: &Outcome) -> Vec<Obtained> {
         row(
             "parity-ratio",
             &ratios,
-            agrees(ratio >= 2.0),
+            Verdict::of_claim(ratio >= 2.0),
             format!(
                 "the claim is the drop: a factor of at least 2, on the mean over seeds, with settings chosen after trials (section 4). From the first estimate after \
                  memorisation (step {}) on: {:.1}",

@@ -3,7 +3,7 @@
 use anyhow::Context;
 use ndarray::{Array2, ArrayView1};
 use slt_report::{Axis, Colour, Heat, Layer, Legend, Marker, Panel};
-use slt_sampler::{Draws, Plan, Schedule, Target};
+use slt_sampler::{Plan, Schedule, Target, chains};
 
 /// Points of a slice along each axis.
 const GRID: usize = 72;
@@ -78,8 +78,14 @@ pub fn panel<T: Target>(
     }
 }
 
-/// The plan of chains whose whole path is kept, burn-in and all, at a thousandth of their length.
-pub fn whole_path(plan: Plan) -> Plan {
+/// The whole paths of `n_paths` chains from `anchor`, burn-in and all, at about a thousand points each: chain by chain,
+/// point by point.
+pub fn paths<T: Target + Clone + Send + Sync>(
+    target: &T,
+    plan: Plan,
+    anchor: ArrayView1<f64>,
+    n_paths: usize,
+) -> anyhow::Result<Vec<Vec<Vec<f64>>>> {
     let n_steps = plan.schedule.n_steps() + 1;
     let thin = n_steps.div_ceil(1000);
     let schedule = Schedule {
@@ -87,19 +93,15 @@ pub fn whole_path(plan: Plan) -> Plan {
         n_draws: n_steps.div_ceil(thin),
         thin,
     };
-    Plan {
+    let plan = Plan {
         keep_positions: true,
         schedule,
         ..plan
-    }
-}
-
-/// Where the chains of such a plan have been: chain by chain, point by point.
-pub fn paths(draws: &Draws) -> anyhow::Result<Vec<Vec<Vec<f64>>>> {
-    let positions = draws
-        .positions
-        .as_ref()
-        .context("positions were asked for")?;
+    };
+    let anchors = anchor.broadcast((n_paths, anchor.len())).context("rows")?;
+    let streams: Vec<u64> = (0..n_paths as u64).collect();
+    let draws = chains::run(target, &plan, anchors, &streams, &|_| ());
+    let positions = draws.positions.context("positions were asked for")?;
     Ok(positions
         .outer_iter()
         .map(|chain| chain.outer_iter().map(|w| w.to_vec()).collect())

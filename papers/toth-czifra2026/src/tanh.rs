@@ -141,17 +141,8 @@ fn compute(settings: &Tanh) -> anyhow::Result<Outcome> {
     let (half, quarter) = (&converged[1].1, &converged[2].1);
     let extrapolated = 2.0 * quarter.mean - half.mean;
     let mcse = (4.0 * error(quarter).powi(2) + error(half).powi(2)).sqrt();
-    let paths = {
-        let plan = slices::whole_path(settings.published.plan(nbeta, settings.n_samples)?);
-        let draws = chains::run(
-            &target,
-            &plan,
-            w.broadcast((4, 4)).context("rows")?,
-            &[0, 1, 2, 3],
-            &|_| (),
-        );
-        slices::paths(&draws)?
-    };
+    let plan = settings.published.plan(nbeta, settings.n_samples)?;
+    let paths = slices::paths(&target, plan, w.view(), 4)?;
     Ok(Outcome {
         nbeta,
         minimum: w.to_vec(),
@@ -209,11 +200,7 @@ pub fn obtained(outcome: &Outcome) -> Vec<Obtained> {
             value,
             mcse: Some(mcse),
             reference: exact,
-            verdict: if value + 3.0 * mcse < 2.0 {
-                Verdict::Agrees
-            } else {
-                Verdict::Differs
-            },
+            verdict: Verdict::of_claim(value + 3.0 * mcse < 2.0),
             note: format!(
                 "long chains, step size extrapolated to 0; against the exact value z = {:.2}. Quadratic prediction {:.3}",
                 outcome.z, outcome.quadratic

@@ -105,15 +105,12 @@ fn compute(store: &Store, settings: &Training) -> anyhow::Result<Outcome> {
         .map(|i| Llc::from_losses(around(i), losses[i], nbeta))
         .collect::<Result<Vec<_>, _>>()?;
 
-    let plan = slices::whole_path(plan);
     let traces = settings.traces_at.iter().map(|at| {
         let i = steps
             .iter()
             .position(|step| step == at)
             .context("traces are at checkpoints")?;
-        let anchors = weights.row(i).broadcast((3, 4)).context("rows")?.to_owned();
-        let draws = chains::run(&target, &plan, anchors.view(), &[0, 1, 2], &|_| ());
-        slices::paths(&draws)
+        slices::paths(&target, plan, weights.row(i), 3)
     });
     let traces = traces.collect::<anyhow::Result<Vec<_>>>()?;
     Ok(Outcome {
@@ -194,11 +191,7 @@ pub fn obtained(outcome: &Outcome) -> Vec<Obtained> {
             value: first.mean,
             mcse: Some(first.mcse),
             reference: None,
-            verdict: if first.mean + 3.0 * first.mcse < 0.0 {
-                Verdict::Agrees
-            } else {
-                Verdict::Differs
-            },
+            verdict: Verdict::of_claim(first.mean + 3.0 * first.mcse < 0.0),
             note: format!(
                 "verdict at step 0: {}; {:.0} % of the draws are below L(w*). Lowest over training: {:.2} at step {at}",
                 first.verdict,
