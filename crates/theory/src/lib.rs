@@ -22,6 +22,7 @@
 
 mod bessel_k;
 mod free_energy;
+mod known;
 mod learning_coefficient;
 mod least_squares;
 mod localised_gaussian;
@@ -36,6 +37,7 @@ mod thermal;
 
 pub use bessel_k::scaled_bessel_k;
 pub use free_energy::{FreeEnergyError, Phase, critical_n, crossings, winning_phase};
+pub use known::{Known, NotExact};
 pub use learning_coefficient::{LearningCoefficient, LearningCoefficientError};
 pub use least_squares::{LeastSquares, LeastSquaresError};
 pub use localised_gaussian::{LocalisedGaussian, LocalisedGaussianError};
