@@ -32,7 +32,49 @@ pub struct NotExact {
     pub best: Known,
 }
 
+/// Two germs were called ordered, but their pairs are in the other order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("c K₁ <= C K₂ gives λ₁ <= λ₂, and m₁ >= m₂ at a tie, got K₁: {lower}, K₂: {upper}")]
+pub struct NotOrdered {
+    /// The pair given for the smaller germ.
+    pub lower: LearningCoefficient,
+    /// The pair given for the larger germ.
+    pub upper: LearningCoefficient,
+}
+
 impl Known {
+    /// What is known of `K` when `c K₁ <= K <= C K₂` near the zeros, from the pairs of `K₁` and `K₂` (comparability).
+    ///
+    /// `Z` falls when `K` grows, so λ lies between the two, and m too when they tie. Equal pairs are the pair of `K`. Where
+    /// λ alone is squeezed, so is the answer; where it is not, the upper bound is given.
+    ///
+    /// ```
+    /// use slt_theory::{Known, regular};
+    ///
+    /// // c (x² + y²) <= x² + xy + y² + y⁴ <= C (x² + y²) near 0, with c = 1/2, C = 2.
+    /// let known = Known::between(regular(2), regular(2))?;
+    /// assert_eq!(known.exact()?, regular(2));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`NotOrdered`] when `λ₁ > λ₂`, or `λ₁ = λ₂` and `m₁ < m₂`: then `c K₁ <= C K₂` is false for all `c, C > 0`.
+    pub fn between(
+        lower: LearningCoefficient,
+        upper: LearningCoefficient,
+    ) -> Result<Self, NotOrdered> {
+        if lower.dominating(upper) != lower {
+            return Err(NotOrdered { lower, upper });
+        }
+        Ok(if lower == upper {
+            Self::Exact(lower)
+        } else if lower.lambda() == upper.lambda() {
+            Self::ExactLambda(lower.lambda())
+        } else {
+            Self::UpperBound(upper.lambda())
+        })
+    }
+
     /// The pair (λ, m).
     ///
     /// # Errors
@@ -86,6 +128,28 @@ impl fmt::Display for Known {
 mod tests {
     use super::*;
     use crate::regular;
+
+    #[test]
+    fn comparison_squeezes() {
+        let pair = |m| LearningCoefficient::new(Rational64::new(1, 2), m).unwrap();
+        let half = Rational64::new(1, 2);
+        assert_eq!(Known::between(pair(2), pair(2)), Ok(Known::Exact(pair(2))));
+        // x²y² <= x²(x² + y²) <= C x²: the middle one has m = 2, which the comparison cannot tell.
+        assert_eq!(
+            Known::between(pair(2), pair(1)),
+            Ok(Known::ExactLambda(half))
+        );
+        assert_eq!(
+            Known::between(pair(2), regular(2)),
+            Ok(Known::UpperBound(Rational64::new(1, 1)))
+        );
+        for (lower, upper) in [(pair(1), pair(2)), (regular(2), pair(1))] {
+            assert_eq!(
+                Known::between(lower, upper),
+                Err(NotOrdered { lower, upper })
+            );
+        }
+    }
 
     #[test]
     fn a_bound_is_not_a_value() {

@@ -9,8 +9,26 @@
 //! - sum: `Z = Z₁ Z₂`, hence `(λ₁ + λ₂, m₁ + m₂ − 1)`;
 //! - product: `ζ = ζ₁ ζ₂`, hence `min(λ₁, λ₂)`, and `m₁ + m₂` at a tie;
 //! - power: `ζ_{K^c}(z) = ζ_K(cz)`, hence `(λ/c, m)`;
-//! - a parameter that `K` does not depend on integrates out of both.
+//! - a flat direction, a parameter that `K` does not depend on, adds `K₂ = 0` with the pair (0, 1): no change.
+//!
+//! For functions of the *same* variables only comparison remains: `c₁ K₁ <= K <= c₂ K₂` near the zeros squeezes the pair of
+//! `K` between the two ([`Known::between`](crate::Known::between)). So `K` may be replaced by anything comparable: the
+//! Kullback-Leibler divergence by a squared distance, generators of an ideal by other generators.
+//!
+//! ```
+//! use slt_theory::{LearningCoefficient, regular};
+//!
+//! // K = (x y)² + (z² + u²)³: a product, a sum of squares, a power, and the sum of the two.
+//! let crossing = regular(1).independent_product(regular(1))?;
+//! let flat_bowl = regular(2).power(3.into())?;
+//! let sum = crossing.independent_sum(flat_bowl)?;
+//! assert_eq!(sum.to_string(), "λ = 5/6, m = 2");
+//! // Parameters that K does not depend on add the pair of K = 0, which changes nothing.
+//! assert_eq!(sum.independent_sum(LearningCoefficient::FLAT)?, sum);
+//! # Ok::<(), slt_theory::LearningCoefficientError>(())
+//! ```
 
+use std::cmp::Ordering;
 use std::fmt;
 
 use num_rational::{Ratio, Rational64};
@@ -24,7 +42,7 @@ pub struct LearningCoefficient {
     multiplicity: u32,
 }
 
-/// Why a pair (λ, m) or a power was refused.
+/// Why a pair (λ, m) or a combination of pairs was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LearningCoefficientError {
     /// λ is negative, or zero with m > 1.
@@ -45,6 +63,22 @@ pub enum LearningCoefficientError {
     ExponentNotPositive {
         /// The c given.
         exponent: Rational64,
+    },
+    /// The λ of a combination has a numerator or a denominator of more than 63 bits.
+    #[error("λ = {numer}/{denom} does not fit a rational of 64-bit integers")]
+    LambdaTooLarge {
+        /// Numerator of λ in lowest terms.
+        numer: i128,
+        /// Denominator of λ in lowest terms.
+        denom: i128,
+    },
+    /// The m of a combination has more than 32 bits.
+    #[error("multiplicities {first} and {second} combine to more than 2^32 - 1")]
+    MultiplicityTooLarge {
+        /// One m.
+        first: u32,
+        /// The other m.
+        second: u32,
     },
 }
 
@@ -102,59 +136,49 @@ impl LearningCoefficient {
     /// The variables must be disjoint. A sum inside a common monomial factor is no such sum:
     /// `x (x² + y²)` has 2/3, not 5/6.
     ///
-    /// # Panics
-    /// If the sum does not fit a 64-bit rational.
-    #[must_use]
-    pub fn independent_sum(self, other: Self) -> Self {
-        Self {
-            lambda: narrow(widen(self.lambda) + widen(other.lambda)),
-            multiplicity: self.multiplicity + other.multiplicity - 1,
-        }
+    /// # Errors
+    /// [`LearningCoefficientError::LambdaTooLarge`] when `λ₁ + λ₂`, and [`LearningCoefficientError::MultiplicityTooLarge`]
+    /// when `m₁ + m₂ − 1`, does not fit its type.
+    pub fn independent_sum(self, other: Self) -> Result<Self, LearningCoefficientError> {
+        Ok(Self {
+            lambda: narrow(widen(self.lambda) + widen(other.lambda))?,
+            multiplicity: self.add_multiplicities(other, 1)?,
+        })
     }
 
     /// The pair of `K₁(x) · K₂(y)`: `min(λ₁, λ₂)`, with `m₁ + m₂` at a tie.
     ///
     /// The variables must be disjoint.
-    #[must_use]
-    pub fn independent_product(self, other: Self) -> Self {
+    ///
+    /// # Errors
+    /// [`LearningCoefficientError::MultiplicityTooLarge`] when `m₁ + m₂` does not fit its type.
+    pub fn independent_product(self, other: Self) -> Result<Self, LearningCoefficientError> {
         if self == Self::FLAT || other == Self::FLAT {
-            return Self::FLAT;
+            return Ok(Self::FLAT);
         }
-        match self.lambda.cmp(&other.lambda) {
-            std::cmp::Ordering::Less => self,
-            std::cmp::Ordering::Greater => other,
-            std::cmp::Ordering::Equal => Self {
+        Ok(match self.lambda.cmp(&other.lambda) {
+            Ordering::Less => self,
+            Ordering::Greater => other,
+            Ordering::Equal => Self {
                 lambda: self.lambda,
-                multiplicity: self.multiplicity + other.multiplicity,
+                multiplicity: self.add_multiplicities(other, 0)?,
             },
-        }
+        })
     }
 
     /// The pair of `K^c`: `(λ/c, m)`.
     ///
     /// # Errors
-    /// [`LearningCoefficientError::ExponentNotPositive`] when `c <= 0`.
-    ///
-    /// # Panics
-    /// If `λ/c` does not fit a 64-bit rational.
+    /// [`LearningCoefficientError::ExponentNotPositive`] when `c <= 0`; [`LearningCoefficientError::LambdaTooLarge`]
+    /// when `λ/c` does not fit its type.
     pub fn power(self, exponent: Rational64) -> Result<Self, LearningCoefficientError> {
         if exponent <= Rational64::from_integer(0) {
             return Err(LearningCoefficientError::ExponentNotPositive { exponent });
         }
         Ok(Self {
-            lambda: narrow(widen(self.lambda) / widen(exponent)),
+            lambda: narrow(widen(self.lambda) / widen(exponent))?,
             multiplicity: self.multiplicity,
         })
-    }
-
-    /// The pair of `K` read as a function of `n_flat` more parameters: the same pair.
-    #[must_use]
-    pub fn with_flat_directions(self, n_flat: u32) -> Self {
-        if n_flat == 0 {
-            self
-        } else {
-            self.independent_sum(Self::FLAT)
-        }
     }
 
     /// The pair of a set of zeros with two singular points: least λ, and of equal λ the larger m.
@@ -163,11 +187,19 @@ impl LearningCoefficient {
     #[must_use]
     pub fn dominating(self, other: Self) -> Self {
         match self.lambda.cmp(&other.lambda) {
-            std::cmp::Ordering::Less => self,
-            std::cmp::Ordering::Greater => other,
-            std::cmp::Ordering::Equal if self.multiplicity >= other.multiplicity => self,
-            std::cmp::Ordering::Equal => other,
+            Ordering::Less => self,
+            Ordering::Greater => other,
+            Ordering::Equal if self.multiplicity >= other.multiplicity => self,
+            Ordering::Equal => other,
         }
+    }
+
+    /// `m₁ + m₂ − less` with `less <= 1`.
+    fn add_multiplicities(self, other: Self, less: u32) -> Result<u32, LearningCoefficientError> {
+        let (first, second) = (self.multiplicity, other.multiplicity);
+        (first - less)
+            .checked_add(second)
+            .ok_or(LearningCoefficientError::MultiplicityTooLarge { first, second })
     }
 }
 
@@ -181,9 +213,12 @@ fn widen(x: Rational64) -> Ratio<i128> {
     Ratio::new_raw(i128::from(*x.numer()), i128::from(*x.denom()))
 }
 
-fn narrow(x: Ratio<i128>) -> Rational64 {
-    let fit = |part: &i128| i64::try_from(*part).expect("λ fits a 64-bit rational");
-    Rational64::new_raw(fit(x.numer()), fit(x.denom()))
+fn narrow(x: Ratio<i128>) -> Result<Rational64, LearningCoefficientError> {
+    let (numer, denom) = x.into_raw();
+    match (i64::try_from(numer), i64::try_from(denom)) {
+        (Ok(numer), Ok(denom)) => Ok(Rational64::new_raw(numer, denom)),
+        _ => Err(LearningCoefficientError::LambdaTooLarge { numer, denom }),
+    }
 }
 
 #[cfg(test)]
@@ -221,20 +256,67 @@ mod tests {
     fn worked_combinations() {
         // x²y² + z²u²: (1/2, 2) twice.
         let crossing = pair(1, 2, 2);
-        assert_eq!(crossing.independent_sum(crossing), pair(1, 1, 3));
+        assert_eq!(crossing.independent_sum(crossing), Ok(pair(1, 1, 3)));
         // x² · y² · z²
         let line = pair(1, 2, 1);
         assert_eq!(
-            line.independent_product(line).independent_product(line),
-            pair(1, 2, 3)
+            line.independent_product(line)
+                .unwrap()
+                .independent_product(line),
+            Ok(pair(1, 2, 3))
         );
         // x² · y⁴: the steeper zero decides.
-        assert_eq!(line.independent_product(pair(1, 4, 1)), pair(1, 4, 1));
+        let steep = pair(1, 4, 1);
+        assert_eq!(line.independent_product(steep), Ok(steep));
+        assert_eq!(steep.independent_product(line), Ok(steep));
+        // 0 · y² is flat.
+        let flat = LearningCoefficient::FLAT;
+        assert_eq!(flat.independent_product(line), Ok(flat));
+        assert_eq!(line.independent_product(flat), Ok(flat));
         // (x² + y²)³ in the plane: d/(2k) = 1/3.
-        let plane = line.independent_sum(line);
+        let plane = line.independent_sum(line).unwrap();
         assert_eq!(plane.power(Rational64::new(3, 1)).unwrap(), pair(1, 3, 1));
         assert_eq!(pair(1, 2, 1).dominating(pair(1, 2, 2)), pair(1, 2, 2));
         assert_eq!(pair(1, 3, 1).dominating(pair(1, 2, 2)), pair(1, 3, 1));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused() {
+        let most = i64::MAX;
+        let large = pair(most, 1, 1);
+        let numer = 2 * i128::from(most);
+        assert_eq!(
+            large.independent_sum(large),
+            Err(LearningCoefficientError::LambdaTooLarge { numer, denom: 1 })
+        );
+        assert_eq!(large.independent_sum(LearningCoefficient::FLAT), Ok(large));
+        // Intermediate products of 126 bits, and a sum that fits after cancellation: λ = 1/M + (M − 1)/M.
+        let rest = pair(most - 1, most, 1);
+        assert_eq!(pair(1, most, 1).independent_sum(rest), Ok(pair(1, 1, 1)));
+        let (p, q) = (most, most - 1);
+        let denom = i128::from(p) * i128::from(q);
+        let numer = i128::from(p) + i128::from(q);
+        assert_eq!(
+            pair(1, p, 1).independent_sum(pair(1, q, 1)),
+            Err(LearningCoefficientError::LambdaTooLarge { numer, denom })
+        );
+        let denom = 2 * i128::from(most);
+        assert_eq!(
+            pair(1, most, 1).power(Rational64::new(2, 1)),
+            Err(LearningCoefficientError::LambdaTooLarge { numer: 1, denom })
+        );
+        let (first, second) = (u32::MAX, 1);
+        let (many, one) = (pair(1, 2, first), pair(1, 2, second));
+        assert_eq!(many.independent_sum(one), Ok(pair(1, 1, first)));
+        assert_eq!(
+            many.independent_product(one),
+            Err(LearningCoefficientError::MultiplicityTooLarge { first, second })
+        );
+        let two = pair(1, 2, 2);
+        assert_eq!(
+            many.independent_sum(two),
+            Err(LearningCoefficientError::MultiplicityTooLarge { first, second: 2 })
+        );
     }
 
     #[test]
@@ -255,27 +337,24 @@ mod tests {
             prop_assert_eq!(a.independent_sum(b), b.independent_sum(a));
             prop_assert_eq!(a.independent_product(b), b.independent_product(a));
             prop_assert_eq!(a.dominating(b), b.dominating(a));
-            prop_assert_eq!(
-                a.independent_sum(b).independent_sum(c),
-                a.independent_sum(b.independent_sum(c))
-            );
-            prop_assert_eq!(
-                a.independent_product(b).independent_product(c),
-                a.independent_product(b.independent_product(c))
-            );
+            let sum = |x: LearningCoefficient, y| x.independent_sum(y).unwrap();
+            prop_assert_eq!(sum(sum(a, b), c), sum(a, sum(b, c)));
+            let product = |x: LearningCoefficient, y| x.independent_product(y).unwrap();
+            prop_assert_eq!(product(product(a, b), c), product(a, product(b, c)));
+            prop_assert_eq!(a.dominating(b).dominating(c), a.dominating(b.dominating(c)));
         }
 
         #[test]
         fn a_sum_adds(a in any_pair(), b in any_pair()) {
-            let sum = a.independent_sum(b);
+            let sum = a.independent_sum(b).unwrap();
             prop_assert_eq!(sum.lambda(), a.lambda() + b.lambda());
             prop_assert_eq!(sum.multiplicity(), a.multiplicity() + b.multiplicity() - 1);
         }
 
         #[test]
-        fn flat_directions_add_nothing(a in any_pair(), n_flat in 0u32..9) {
-            prop_assert_eq!(a.with_flat_directions(n_flat), a);
-            prop_assert_eq!(LearningCoefficient::FLAT.independent_sum(a), a);
+        fn flat_directions_add_nothing(a in any_pair()) {
+            prop_assert_eq!(a.independent_sum(LearningCoefficient::FLAT), Ok(a));
+            prop_assert_eq!(LearningCoefficient::FLAT.independent_sum(a), Ok(a));
         }
 
         #[test]
@@ -287,7 +366,7 @@ mod tests {
             prop_assert_eq!(powered.power(e).unwrap(), a.power(c * e).unwrap());
             // (K₁K₂)^c = K₁^c K₂^c
             prop_assert_eq!(
-                a.independent_product(b).power(c).unwrap(),
+                a.independent_product(b).unwrap().power(c),
                 powered.independent_product(b.power(c).unwrap())
             );
         }

@@ -37,7 +37,7 @@ mod thermal;
 
 pub use bessel_k::scaled_bessel_k;
 pub use free_energy::{FreeEnergyError, Phase, critical_n, crossings, winning_phase};
-pub use known::{Known, NotExact};
+pub use known::{Known, NotExact, NotOrdered};
 pub use learning_coefficient::{LearningCoefficient, LearningCoefficientError};
 pub use least_squares::{LeastSquares, LeastSquaresError};
 pub use localised_gaussian::{LocalisedGaussian, LocalisedGaussianError};
