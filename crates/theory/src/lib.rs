@@ -21,12 +21,18 @@
 //! Absent by design: random numbers, files, tensors.
 
 mod bessel_k;
+mod factor_analysis;
+mod finite_mixture;
 mod free_energy;
+mod gaussian_latent_forest;
+#[cfg(test)]
+mod jacobian_rank;
 mod known;
 mod learning_coefficient;
 mod least_squares;
 mod localised_gaussian;
 mod mixture_moments;
+mod naive_bayes;
 mod normal_crossing;
 mod normal_crossing_law;
 mod partially_linear;
@@ -34,13 +40,19 @@ mod reduced_rank;
 mod regular;
 mod sgld_law;
 mod thermal;
+#[cfg(test)]
+mod vertex_enumeration;
 
 pub use bessel_k::scaled_bessel_k;
+pub use factor_analysis::{FactorAnalysis, FactorAnalysisError, FactorAnalysisTruth};
+pub use finite_mixture::{FiniteMixture, FiniteMixtureError, added_component};
 pub use free_energy::{FreeEnergyError, Phase, critical_n, crossings, winning_phase};
+pub use gaussian_latent_forest::{GaussianLatentForest, GaussianLatentForestError};
 pub use known::{Known, NotExact, NotOrdered};
 pub use learning_coefficient::{LearningCoefficient, LearningCoefficientError};
 pub use least_squares::{LeastSquares, LeastSquaresError};
 pub use localised_gaussian::{LocalisedGaussian, LocalisedGaussianError};
+pub use naive_bayes::{ClassWeights, NaiveBayes, NaiveBayesError, NaiveBayesTruth};
 pub use normal_crossing::{NormalCrossing, NormalCrossingError};
 pub use normal_crossing_law::{NormalCrossingLaw, NormalCrossingLawError};
 pub use partially_linear::{PartiallyLinear, PartiallyLinearError, PartiallyLinearLaw};
