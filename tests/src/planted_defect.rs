@@ -39,10 +39,11 @@ impl PlantedDefect {
         seed: u64,
     ) -> Vec<f64> {
         let Experiment {
-            kernel,
+            dynamics,
             anchor,
             schedule,
             n_chains,
+            ..
         } = *experiment;
         let d = anchor.len();
         let initial = experiment.initial_loss(target);
@@ -55,11 +56,11 @@ impl PlantedDefect {
                 target.loss_and_grad(w.view(), Batch::Full, grad.view_mut(), &mut loss);
                 if step >= schedule.burn_in {
                     assert_eq!(schedule.thin, 1, "every state after burn-in is a draw");
-                    sum += kernel.nbeta() * (loss[0] - initial);
+                    sum += dynamics.nbeta() * (loss[0] - initial);
                 }
                 noise.for_step(step as u64, |at, normals| {
                     for (i, xi) in (at..).zip(normals) {
-                        let pull = self.nbeta * kernel.nbeta() * grad[[0, i]]
+                        let pull = self.nbeta * dynamics.nbeta() * grad[[0, i]]
                             + self.gamma * gamma * (w[[0, i]] - anchor[i]);
                         w[[0, i]] += self.noise * step_size.sqrt() * f64::from(*xi)
                             - 0.5 * self.drift * step_size * pull;

@@ -1,14 +1,16 @@
 //! Independent chains, one number each.
 
 use ndarray::{Array1, ArrayView1, Axis};
-use slt_sampler::{Draws, Plan, Schedule, Sgld, Target, chains};
+use slt_sampler::{Draws, Dynamics, Ensemble, Kernel, Plan, Row, Schedule, Target, chains};
 use slt_stats::{Estimate, ZTest, ZTestResult};
 
 /// Chains around one anchor; each gives one replicate of λ̂.
 #[derive(Debug, Clone, Copy)]
 pub struct Experiment<'a> {
     /// The kernel under test.
-    pub kernel: Sgld,
+    pub kernel: Kernel,
+    /// What the chains sample, and in what steps.
+    pub dynamics: Dynamics,
     /// Where every chain starts and is held.
     pub anchor: ArrayView1<'a, f64>,
     /// Which states are draws.
@@ -24,6 +26,7 @@ impl Experiment<'_> {
             kernel: self.kernel,
             schedule: self.schedule,
             batch_size: None,
+            radius: None,
             seed,
             keep_positions: false,
             n_threads: std::thread::available_parallelism().map_or(1, usize::from),
@@ -31,8 +34,9 @@ impl Experiment<'_> {
         };
         let anchors = self.anchor.broadcast((self.n_chains, self.anchor.len()));
         let anchors = anchors.expect("a row for each chain").to_owned();
-        let streams: Vec<u64> = (0..self.n_chains as u64).collect();
-        chains::run(target, &plan, anchors.view(), &streams, &|_| ())
+        let rows = Row::many(0, self.n_chains, self.dynamics);
+        let ensemble = Ensemble::new(anchors.view(), &rows);
+        chains::run(target, &plan, &ensemble, &|_| ()).expect("a valid experiment")
     }
 
     /// `L(anchor)`. Units: nats.
@@ -49,7 +53,7 @@ impl Experiment<'_> {
     pub fn replicates<T: Target + Clone + Send + Sync>(&self, target: &T, seed: u64) -> Vec<f64> {
         let loss = self.draws(target, seed).loss;
         let mean: Array1<f64> = loss.mean_axis(Axis(1)).expect("there are draws");
-        (self.kernel.nbeta() * (mean - self.initial_loss(target))).to_vec()
+        (self.dynamics.nbeta() * (mean - self.initial_loss(target))).to_vec()
     }
 }
 

@@ -4,7 +4,10 @@ use ndarray::{Array2, Axis, array};
 use slt_models::{Activation, DeviceKind, Loss, MlpConfig, MlpTarget, Parity, Precision};
 use slt_sampler::stream::Purpose;
 use slt_sampler::targets::TanhUnit;
-use slt_sampler::{Batch, Draws, Minibatches, Plan, Schedule, Sgld, State, Target, chains};
+use slt_sampler::{
+    Batch, Draws, Dynamics, Ensemble, Kernel, Minibatches, Plan, Row, Schedule, State, Target,
+    chains,
+};
 
 const STREAMS: [u64; 8] = [0, 1, 2, 3, 40, 41, 1 << 33, 7];
 
@@ -61,10 +64,14 @@ struct Distance {
 
 /// Each engine runs its own chain; gradients are also compared at the *same* state, the host's.
 fn distance(precision: Precision, batch_size: Option<usize>) -> Distance {
-    let kernel = Sgld::new(2e-3, 10.0, 1.0).expect("valid");
+    let dynamics = Dynamics::new(2e-3, 10.0, 1.0).expect("valid");
     let (mut host, mut tensor) = (host(), tensor(precision));
     let streams = &STREAMS[..4];
-    let mut states = [(); 2].map(|()| State::new(anchors().view(), 5, streams));
+    let rows: Vec<Row> = streams
+        .iter()
+        .map(|&stream| Row { stream, dynamics })
+        .collect();
+    let mut states = [(); 2].map(|()| State::new(anchors().view(), 5, &rows));
     let mut batches = Minibatches::new(5, Purpose::SamplingBatches, streams, 40, batch_size);
     let largest = |a: &Array2<f64>, b: &Array2<f64>| (a - b).fold(0.0, |m: f64, x| m.max(x.abs()));
     let mut found = Distance {
@@ -76,8 +83,8 @@ fn distance(precision: Precision, batch_size: Option<usize>) -> Distance {
         let batch = batches.at(step);
         let (mut grad, mut loss) = (Array2::zeros((4, 4)), [f64::NAN; 4]);
         tensor.loss_and_grad(states[0].rows.view(), batch, grad.view_mut(), &mut loss);
-        kernel.step(&mut host, batch, &mut states[0]);
-        kernel.step(&mut tensor, batch, &mut states[1]);
+        Kernel::Sgld.step(&mut host, batch, &mut states[0]);
+        Kernel::Sgld.step(&mut tensor, batch, &mut states[1]);
         for (a, b) in loss.iter().zip(&states[0].loss) {
             found.loss = found.loss.max((a - b).abs());
         }
@@ -163,28 +170,30 @@ fn company_does_not_matter(
 ) {
     let anchors = target.config().init(3, &STREAMS);
     let plan = |n_threads, block| Plan {
-        kernel: Sgld::new(1e-4, 20.0, 1.0).expect("valid"),
+        kernel: Kernel::Sgld,
         schedule: Schedule {
             burn_in: 0,
             n_draws,
             thin: 1,
         },
         batch_size,
+        radius: None,
         seed: 11,
         keep_positions: true,
         n_threads,
         block,
     };
     let run = |n_threads, block, rows: &[usize]| {
-        let streams: Vec<u64> = rows.iter().map(|&i| STREAMS[i]).collect();
         let anchors = anchors.select(Axis(0), rows);
-        bits(&chains::run(
-            target,
-            &plan(n_threads, block),
-            anchors.view(),
-            &streams,
-            &|_| (),
-        ))
+        let dynamics = Dynamics::new(1e-4, 20.0, 1.0).expect("valid");
+        let row = |&i: &usize| Row {
+            stream: STREAMS[i],
+            dynamics,
+        };
+        let rows: Vec<Row> = rows.iter().map(row).collect();
+        let ensemble = Ensemble::new(anchors.view(), &rows);
+        let draws = chains::run(target, &plan(n_threads, block), &ensemble, &|_| ());
+        bits(&draws.expect("valid"))
     };
     let every: Vec<usize> = (0..8).collect();
     let (loss, positions) = run(1, 8, &every);

@@ -4,7 +4,7 @@ use ndarray::Array1;
 use proptest::prelude::*;
 use proptest::test_runner::{RngSeed, TestRunner};
 use slt_sampler::targets::Quadratic;
-use slt_sampler::{Schedule, Sgld};
+use slt_sampler::{Dynamics, Kernel, Schedule};
 use slt_stats::Outcome;
 use slt_tests::{Experiment, rotated, stress_seed, z_test};
 use slt_theory::LocalisedGaussian;
@@ -68,7 +68,8 @@ fn check(family: &Family, n_chains: usize, n_comparisons: usize) -> Result<(), T
         .chain_average(schedule.burn_in, schedule.n_draws)
         .mean;
     let experiment = Experiment {
-        kernel: Sgld::new(step_size, family.nbeta, family.gamma).expect("valid"),
+        kernel: Kernel::Sgld,
+        dynamics: Dynamics::new(step_size, family.nbeta, family.gamma).expect("valid"),
         anchor: anchor.view(),
         schedule,
         n_chains,

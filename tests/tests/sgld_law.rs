@@ -5,7 +5,7 @@
 
 use ndarray::{Array1, Array2, ArrayView1, array};
 use slt_sampler::targets::Quadratic;
-use slt_sampler::{Llc, Schedule, Sgld, Verdict, default_nbeta};
+use slt_sampler::{Dynamics, Kernel, Llc, Schedule, Verdict, default_nbeta};
 use slt_stats::{Estimate, Outcome, ZTest, ZTestResult};
 use slt_tests::{Experiment, PlantedDefect, rotated, stress_seed, z_test};
 use slt_theory::{LeastSquares, LocalisedGaussian};
@@ -31,7 +31,9 @@ struct Case {
 impl Case {
     fn experiment(&self) -> Experiment<'_> {
         Experiment {
-            kernel: Sgld::new(self.step_size, self.law.nbeta(), self.law.gamma()).expect("valid"),
+            kernel: Kernel::Sgld,
+            dynamics: Dynamics::new(self.step_size, self.law.nbeta(), self.law.gamma())
+                .expect("valid"),
             anchor: self.anchor.view(),
             schedule: self.schedule,
             n_chains: self.n_chains,

@@ -6,7 +6,7 @@
 
 use ndarray::{Array1, array};
 use slt_sampler::targets::{NormalCrossing, TanhUnit};
-use slt_sampler::{Schedule, Sgld, Target, default_nbeta, find_minimum};
+use slt_sampler::{Dynamics, Kernel, Schedule, Target, default_nbeta, find_minimum};
 use slt_stats::Outcome;
 use slt_tests::{Experiment, PlantedDefect, richardson, stress_seed, z_test};
 use slt_theory::{NormalCrossingLaw, PartiallyLinear};
@@ -31,7 +31,8 @@ impl<T: Target + Clone + Send + Sync> Case<T> {
     fn experiment(&self, step_size: f64) -> Experiment<'_> {
         let [burn_in, n_draws] = self.time.map(|time| (time / step_size).round() as usize);
         Experiment {
-            kernel: Sgld::new(step_size, default_nbeta(N), self.gamma).expect("valid"),
+            kernel: Kernel::Sgld,
+            dynamics: Dynamics::new(step_size, default_nbeta(N), self.gamma).expect("valid"),
             anchor: self.anchor.view(),
             schedule: Schedule {
                 burn_in,

@@ -5,7 +5,7 @@ use slt_models::{
     Activation, AdamW, DeviceKind, Loss, MlpConfig, MlpTarget, Optimiser, Parity, Precision,
 };
 use slt_sampler::stream::Purpose;
-use slt_sampler::{Minibatches, Sgld, State, Target, default_nbeta};
+use slt_sampler::{Dynamics, Kernel, Minibatches, Row, State, Target, default_nbeta};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -35,7 +35,7 @@ fn sampling(c: &mut Criterion) {
     let n_chains = 4;
     let streams: Vec<u64> = (0..n_chains).collect();
     let rows = target.config().init(1, &streams);
-    let kernel = Sgld::new(1e-5, default_nbeta(1000), 1.0).expect("valid settings");
+    let dynamics = Dynamics::new(1e-5, default_nbeta(1000), 1.0).expect("valid settings");
     let mut group = c.benchmark_group("parity net, 4 chains");
     group
         .throughput(Throughput::Elements(n_chains))
@@ -44,10 +44,10 @@ fn sampling(c: &mut Criterion) {
         ("chain-steps, batch 128", Some(128)),
         ("chain-steps, full batch", None),
     ] {
-        let mut state = State::new(rows.view(), 1, &streams);
+        let mut state = State::new(rows.view(), 1, &Row::many(0, 4, dynamics));
         let mut batches = Minibatches::new(1, Purpose::SamplingBatches, &streams, 1000, batch_size);
         group.bench_function(name, |b| {
-            b.iter(|| kernel.step(&mut target, batches.at(state.step), &mut state))
+            b.iter(|| Kernel::Sgld.step(&mut target, batches.at(state.step), &mut state))
         });
     }
     let mut loss = vec![0.0; 4];

@@ -6,7 +6,7 @@ use slt_models::{
     Activation, DeviceError, DeviceKind, Loss, MlpConfig, MlpTarget, Parity, Precision,
 };
 use slt_sampler::stream::Purpose;
-use slt_sampler::{Batch, Minibatches, Sgld, State, Target};
+use slt_sampler::{Batch, Dynamics, Kernel, Minibatches, Row, State, Target};
 
 fn target(kind: DeviceKind, precision: Precision) -> MlpTarget {
     let config = MlpConfig {
@@ -57,11 +57,11 @@ fn chains_agree() {
         let mut target = target(kind, Precision::F64);
         let streams = [3, 4];
         let rows = target.config().init(5, &streams);
-        let kernel = Sgld::new(1e-4, 30.0, 1.0).expect("valid settings");
-        let mut state = State::new(rows.view(), 7, &streams);
+        let dynamics = Dynamics::new(1e-4, 30.0, 1.0).expect("valid settings");
+        let mut state = State::new(rows.view(), 7, &Row::many(3, 2, dynamics));
         let mut batches = Minibatches::new(7, Purpose::SamplingBatches, &streams, 200, Some(32));
         for step in 0..200 {
-            kernel.step(&mut target, batches.at(step), &mut state);
+            Kernel::Sgld.step(&mut target, batches.at(step), &mut state);
         }
         state.rows
     };

@@ -4,7 +4,8 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use ndarray::{Array1, Array2};
 use slt_sampler::targets::Quadratic;
 use slt_sampler::{
-    Batch, Plan, Schedule, Sgld, State, chains, default_nbeta, fill_normals, stream::Purpose,
+    Batch, Dynamics, Ensemble, Kernel, Plan, Row, Schedule, State, chains, default_nbeta,
+    fill_normals, stream::Purpose,
 };
 
 /// The two-parameter regression `y = 3x + 2` on 100 points of [-1, 1], full batch.
@@ -14,14 +15,15 @@ fn regression(c: &mut Criterion) {
     let design = Array2::from_shape_fn((n, 2), |(i, j)| if j == 0 { x[i] } else { 1.0 });
     let target =
         Quadratic::least_squares(design.view(), (3.0 * &x + 2.0).view()).expect("a regression");
-    let kernel = Sgld::new(1e-3, default_nbeta(n), 1.0).expect("valid settings");
+    let dynamics = Dynamics::new(1e-3, default_nbeta(n), 1.0).expect("valid settings");
     let (n_chains, n_steps) = (64, 10_000);
     let anchors = target
         .minimum()
         .broadcast((n_chains, 2))
         .expect("rows")
         .to_owned();
-    let streams: Vec<u64> = (0..n_chains as u64).collect();
+    let rows = Row::many(0, n_chains, dynamics);
+    let ensemble = Ensemble::new(anchors.view(), &rows);
     let mut group = c.benchmark_group("regression, 2 parameters, 64 chains");
     group
         .throughput(Throughput::Elements((n_chains * n_steps) as u64))
@@ -33,19 +35,22 @@ fn regression(c: &mut Criterion) {
             thin: 1,
         };
         let plan = Plan {
-            kernel,
+            kernel: Kernel::Sgld,
             schedule,
             batch_size: None,
+            radius: None,
             seed: 1,
             keep_positions: false,
             n_threads: 1,
             block: 64,
         };
-        b.iter(|| chains::run(&target, &plan, anchors.view(), &streams, &|_| ()));
+        b.iter(|| chains::run(&target, &plan, &ensemble, &|_| ()));
     });
     group.bench_function("chain-steps, kernel alone", |b| {
-        let (mut target, mut state) = (target.clone(), State::new(anchors.view(), 1, &streams));
-        b.iter(|| (0..n_steps).for_each(|_| kernel.step(&mut target, Batch::Full, &mut state)));
+        let (mut target, mut state) = (target.clone(), State::new(anchors.view(), 1, &rows));
+        b.iter(|| {
+            (0..n_steps).for_each(|_| Kernel::Sgld.step(&mut target, Batch::Full, &mut state))
+        });
     });
     group.finish();
 }

@@ -3,16 +3,18 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use ndarray::{Array2, Array3, ArrayView2, Axis, s};
+use ndarray::{Array2, Array3, ArrayView2, ArrayViewMut2, Axis, s};
 
+use crate::dynamics::Row;
+use crate::kernel::{Kernel, KernelError};
 use crate::minibatch::Minibatches;
-use crate::sgld::{Sgld, State};
+use crate::state::State;
 use crate::stream::Purpose;
 use crate::target::Target;
 
 /// Which states of a chain are draws: those after `burn_in + k thin` steps, `k = 0 .. n_draws`.
 ///
-/// With `burn_in` 0 the first draw is the anchor itself.
+/// With `burn_in` 0 the first draw is the start itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Schedule {
     /// Steps before the first draw.
@@ -41,12 +43,14 @@ impl Schedule {
 /// How an ensemble of chains is run; everything here but `n_threads` and `block` decides the numbers.
 #[derive(Debug, Clone, Copy)]
 pub struct Plan {
-    /// The kernel.
-    pub kernel: Sgld,
+    /// How rows are moved.
+    pub kernel: Kernel,
     /// Which states are kept.
     pub schedule: Schedule,
     /// Samples in a gradient; all of them if `None`.
     pub batch_size: Option<usize>,
+    /// Largest distance of a parameter from its anchor.
+    pub radius: Option<f64>,
     /// Seed of noise and minibatches.
     pub seed: u64,
     /// Whether to keep where each draw was.
@@ -57,55 +61,177 @@ pub struct Plan {
     pub block: usize,
 }
 
+/// The chains that are run: where they are held, and what each does.
+pub struct Ensemble<'a, T> {
+    /// `w*` of each row, `[n_rows, d]`.
+    pub anchors: ArrayView2<'a, f64>,
+    /// Random streams and dynamics of each row, `[n_rows]`.
+    pub rows: &'a [Row],
+    /// Where the chains start, `[n_rows, d]`; at their anchors if `None`.
+    pub starts: Option<ArrayView2<'a, f64>>,
+    /// Length scale of each parameter, `[n_rows, d]` (see [`State::with_scale`]; [`mask`] makes one that holds parameters);
+    /// all 1 if `None`.
+    pub scale: Option<ArrayView2<'a, f64>>,
+    /// What else is computed at each draw.
+    pub observable: Option<Observable<'a, T>>,
+}
+
+impl<'a, T> Ensemble<'a, T> {
+    /// Chains that start at their anchors.
+    pub fn new(anchors: ArrayView2<'a, f64>, rows: &'a [Row]) -> Self {
+        Self {
+            anchors,
+            rows,
+            starts: None,
+            scale: None,
+            observable: None,
+        }
+    }
+}
+
+/// A function of where a row is, computed at each draw.
+pub struct Observable<'a, T> {
+    /// Values for each row.
+    pub n_values: usize,
+    /// Fills the values `[n_rows, n_values]` at `rows`, `[n_rows, d]`.
+    pub observe: &'a Observe<T>,
+}
+
+/// Computes the values of an [`Observable`] for all rows.
+pub type Observe<T> = dyn Fn(&mut T, ArrayView2<f64>, ArrayViewMut2<f64>) + Sync;
+
+impl<T> Clone for Observable<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Observable<'_, T> {}
+
 /// What an ensemble of chains drew.
 #[derive(Debug, Clone)]
 pub struct Draws {
     /// Mean loss over *all* samples at each draw, shape `[n_rows, n_draws]`. Units: nats.
     pub loss: Array2<f64>,
+    /// Distance `|w - w*|` at each draw, shape `[n_rows, n_draws]`.
+    pub distance: Array2<f64>,
     /// Parameters at each draw, shape `[n_rows, n_draws, d]`, where asked for.
     pub positions: Option<Array3<f64>>,
+    /// Values of the observable at each draw, shape `[n_rows, n_draws, n_values]`, where there is one.
+    pub observed: Option<Array3<f64>>,
+    /// Parameters at the last draw, shape `[n_rows, d]`.
+    pub last: Array2<f64>,
+    /// Accepted share of each row's proposals, `[n_rows]`, for kernels with a Metropolis test.
+    pub acceptance: Option<Vec<f64>>,
 }
 
-/// Runs one chain from each of `anchors`, row `i` with the random numbers of `streams[i]`.
+/// Why an ensemble is not run.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum RunError {
+    /// A shape does not fit the target.
+    #[error("{name} has shape {got:?}; expected {expected:?}")]
+    Shape {
+        /// What does not fit.
+        name: &'static str,
+        /// Its shape.
+        got: Vec<usize>,
+        /// The shape that fits.
+        expected: Vec<usize>,
+    },
+    /// There is no chain to run.
+    #[error("there are no rows: expected at least one chain")]
+    NoRows,
+    /// A number is not finite.
+    #[error("{name}[{row}, {parameter}] is {value}; expected a finite number")]
+    NotFinite {
+        /// The array.
+        name: &'static str,
+        /// Its row.
+        row: usize,
+        /// Its column.
+        parameter: usize,
+        /// The value.
+        value: f64,
+    },
+    /// A count is zero.
+    #[error("{0} is 0; expected at least 1")]
+    Zero(&'static str),
+    /// The radius of the box is not a positive number.
+    #[error("radius is {0}; expected a positive number")]
+    Radius(f64),
+    /// A scale is negative.
+    #[error("scale[{row}, {parameter}] is {value}; expected zero or a positive number")]
+    NegativeScale {
+        /// Its row.
+        row: usize,
+        /// Its column.
+        parameter: usize,
+        /// The value.
+        value: f64,
+    },
+    /// A mask selects nothing, or all scales of a row are zero.
+    #[error(
+        "no parameter of row {row} moves: the mask selects nothing; expected at least one parameter"
+    )]
+    NothingMoves {
+        /// The row.
+        row: usize,
+    },
+    /// A minibatch is as large as the data or larger.
+    #[error("batch_size is {batch_size}; expected 1 to the number of samples, {n_samples}")]
+    BatchSize {
+        /// Samples in a batch.
+        batch_size: usize,
+        /// Samples there are.
+        n_samples: usize,
+    },
+    /// A Metropolis test on minibatches.
+    #[error(
+        "batch_size is {0}, but a Metropolis test needs the loss of all samples: leave it out, or take another kernel"
+    )]
+    MetropolisOnMinibatches(usize),
+    /// The kernel's settings are impossible.
+    #[error(transparent)]
+    Kernel(#[from] KernelError),
+}
+
+/// Scales for a weight restriction, `[1, d]`: 1 where `selected`, 0 elsewhere. Broadcast it to the rows of an ensemble.
+///
+/// # Errors
+/// [`RunError::NothingMoves`] where nothing is selected.
+pub fn mask(selected: &[bool]) -> Result<Array2<f64>, RunError> {
+    if !selected.contains(&true) {
+        return Err(RunError::NothingMoves { row: 0 });
+    }
+    let scale = |(_, i): (usize, usize)| f64::from(u8::from(selected[i]));
+    Ok(Array2::from_shape_fn((1, selected.len()), scale))
+}
+
+/// Runs one chain for each row.
 ///
 /// The loss of a draw is over all samples also where the chain itself runs on minibatches. `progress` is called with the
 /// number of chain-steps done since its last call, from any thread. Rows are handed to the workers in blocks; the
 /// numbers depend neither on the blocks nor on the number of threads.
 ///
-/// Shapes: `anchors`: `[n_rows, d]`.
-///
-/// # Panics
-/// If a length does not fit, or the plan has no draw, no thread or an empty block.
+/// # Errors
+/// [`RunError`] names the shape, the setting or the number that no chain can be run with, before any is.
 pub fn run<T: Target + Clone + Send + Sync>(
     target: &T,
     plan: &Plan,
-    anchors: ArrayView2<f64>,
-    streams: &[u64],
+    ensemble: &Ensemble<T>,
     progress: &(dyn Fn(u64) + Sync),
-) -> Draws {
-    let (n_rows, d) = anchors.dim();
-    assert_eq!(
-        d,
-        target.n_params(),
-        "anchors have as many columns as the target has parameters"
-    );
-    assert_eq!(n_rows, streams.len(), "one stream for each row");
+) -> Result<Draws, RunError> {
+    check(target, plan, ensemble)?;
+    let (n_rows, d) = ensemble.anchors.dim();
     let n_draws = plan.schedule.n_draws;
-    assert!(
-        n_draws > 0 && plan.schedule.thin > 0,
-        "a schedule has a draw and a stride: {:?}",
-        plan.schedule
-    );
-    assert!(
-        plan.n_threads > 0 && plan.block > 0,
-        "a plan has a thread and a row in a block"
-    );
-
+    let cube = |n_values: usize| Array3::zeros((n_rows, n_draws, n_values));
     let mut draws = Draws {
         loss: Array2::zeros((n_rows, n_draws)),
-        positions: plan
-            .keep_positions
-            .then(|| Array3::zeros((n_rows, n_draws, d))),
+        distance: Array2::zeros((n_rows, n_draws)),
+        positions: plan.keep_positions.then(|| cube(d)),
+        observed: ensemble.observable.map(|o| cube(o.n_values)),
+        last: Array2::zeros((n_rows, d)),
+        acceptance: plan.kernel.is_metropolis().then(|| vec![0.0; n_rows]),
     };
     let blocks: Vec<_> = (0..n_rows)
         .step_by(plan.block)
@@ -118,53 +244,165 @@ pub fn run<T: Target + Clone + Send + Sync>(
             scope.spawn(|| {
                 let mut target = target.clone();
                 while let Some(rows) = blocks.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let anchors = anchors.slice(s![rows.clone(), ..]);
-                    let block =
-                        run_block(&mut target, plan, anchors, &streams[rows.clone()], progress);
+                    let part = Ensemble {
+                        anchors: ensemble.anchors.slice(s![rows.clone(), ..]),
+                        rows: &ensemble.rows[rows.clone()],
+                        starts: ensemble.starts.map(|a| a.slice_move(s![rows.clone(), ..])),
+                        scale: ensemble.scale.map(|a| a.slice_move(s![rows.clone(), ..])),
+                        observable: ensemble.observable,
+                    };
+                    let block = run_block(&mut target, plan, &part, progress);
                     let mut all = collected
                         .lock()
                         .expect("no worker panics while it holds the lock");
-                    all.loss.slice_mut(s![rows.clone(), ..]).assign(&block.loss);
-                    if let (Some(all), Some(block)) = (&mut all.positions, block.positions) {
-                        all.slice_mut(s![rows.clone(), .., ..]).assign(&block);
+                    let flat = s![rows.clone(), ..];
+                    all.loss.slice_mut(flat).assign(&block.loss);
+                    all.distance.slice_mut(flat).assign(&block.distance);
+                    all.last.slice_mut(flat).assign(&block.last);
+                    let Draws {
+                        positions,
+                        observed,
+                        acceptance,
+                        ..
+                    } = &mut **all;
+                    for (all, block) in [(positions, &block.positions), (observed, &block.observed)]
+                    {
+                        if let (Some(all), Some(block)) = (all, block) {
+                            all.slice_mut(s![rows.clone(), .., ..]).assign(block);
+                        }
+                    }
+                    if let (Some(all), Some(block)) = (acceptance, &block.acceptance) {
+                        all[rows.clone()].copy_from_slice(block);
                     }
                 }
             });
         }
     });
-    draws
+    Ok(draws)
+}
+
+/// Everything that can be wrong before a chain is run.
+fn check<T: Target>(target: &T, plan: &Plan, ensemble: &Ensemble<T>) -> Result<(), RunError> {
+    let n_rows = ensemble.rows.len();
+    let expected = vec![n_rows, target.n_params()];
+    if n_rows == 0 {
+        return Err(RunError::NoRows);
+    }
+    let arrays = [
+        ("anchors", Some(ensemble.anchors)),
+        ("starts", ensemble.starts),
+        ("scale", ensemble.scale),
+    ];
+    for (name, array) in arrays {
+        let Some(array) = array else { continue };
+        if array.shape() != expected {
+            let got = array.shape().to_vec();
+            return Err(RunError::Shape {
+                name,
+                got,
+                expected,
+            });
+        }
+        if let Some(((row, parameter), &value)) =
+            array.indexed_iter().find(|(_, value)| !value.is_finite())
+        {
+            return Err(RunError::NotFinite {
+                name,
+                row,
+                parameter,
+                value,
+            });
+        }
+    }
+    if let Some(scale) = ensemble.scale {
+        if let Some(((row, parameter), &value)) = scale.indexed_iter().find(|(_, s)| **s < 0.0) {
+            return Err(RunError::NegativeScale {
+                row,
+                parameter,
+                value,
+            });
+        }
+        let held = |scale: ndarray::ArrayView1<f64>| scale.iter().all(|&s| s == 0.0);
+        if let Some(row) = scale.rows().into_iter().position(held) {
+            return Err(RunError::NothingMoves { row });
+        }
+    }
+    for (name, count) in [
+        ("n_draws", plan.schedule.n_draws),
+        ("thin", plan.schedule.thin),
+        ("n_threads", plan.n_threads),
+        ("block", plan.block),
+    ] {
+        if count == 0 {
+            return Err(RunError::Zero(name));
+        }
+    }
+    if let Some(radius) = plan.radius.filter(|r| !(0.0 < *r && r.is_finite())) {
+        return Err(RunError::Radius(radius));
+    }
+    plan.kernel.check()?;
+    if let Some(batch_size) = plan.batch_size {
+        let n_samples = target.n_samples();
+        if batch_size == 0 || batch_size > n_samples {
+            return Err(RunError::BatchSize {
+                batch_size,
+                n_samples,
+            });
+        }
+        if plan.kernel.is_metropolis() && batch_size < n_samples {
+            return Err(RunError::MetropolisOnMinibatches(batch_size));
+        }
+    }
+    Ok(())
 }
 
 fn run_block<T: Target>(
     target: &mut T,
     plan: &Plan,
-    anchors: ArrayView2<f64>,
-    streams: &[u64],
+    ensemble: &Ensemble<T>,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Draws {
     /// Steps between two reports of progress.
     const REPORT: usize = 64;
-    let (n_rows, d) = anchors.dim();
+    let (n_rows, d) = ensemble.anchors.dim();
     let Schedule { n_draws, .. } = plan.schedule;
-    let mut state = State::new(anchors, plan.seed, streams);
+    let mut state = State::new(ensemble.anchors, plan.seed, ensemble.rows);
+    if let Some(starts) = ensemble.starts {
+        state = state.starting_at(starts);
+    }
+    if let Some(scale) = ensemble.scale {
+        state = state.with_scale(scale);
+    }
+    if let Some(radius) = plan.radius {
+        state = state.within(radius);
+    }
+    let streams: Vec<u64> = ensemble.rows.iter().map(|row| row.stream).collect();
     let mut batches = Minibatches::new(
         plan.seed,
         Purpose::SamplingBatches,
-        streams,
+        &streams,
         target.n_samples(),
         plan.batch_size,
     );
     // draw-major while running, so that a draw is one contiguous write
     let mut loss = Array2::zeros((n_draws, n_rows));
-    let mut positions = plan
-        .keep_positions
-        .then(|| Array3::zeros((n_rows, n_draws, d)));
+    let mut distance = Array2::zeros((n_draws, n_rows));
+    let cube = |n_values: usize| Array3::zeros((n_rows, n_draws, n_values));
+    let mut positions = plan.keep_positions.then(|| cube(d));
+    let mut observed = ensemble.observable.map(|o| (o, cube(o.n_values)));
     let last = plan.schedule.n_steps();
     for step in 0..=last {
         let draw = plan.schedule.draw(step);
         if let Some(k) = draw {
+            for (i, distance) in distance.row_mut(k).iter_mut().enumerate() {
+                let pairs = state.rows.row(i).into_iter().zip(state.anchor.row(i));
+                *distance = pairs.map(|(w, a)| (w - a) * (w - a)).sum::<f64>().sqrt();
+            }
             if let Some(positions) = &mut positions {
                 positions.index_axis_mut(Axis(1), k).assign(&state.rows);
+            }
+            if let Some((observable, values)) = &mut observed {
+                (observable.observe)(target, state.rows.view(), values.index_axis_mut(Axis(1), k));
             }
             if !batches.is_full() || step == last {
                 target.loss(
@@ -189,20 +427,27 @@ fn run_block<T: Target>(
         }
     }
     progress((last % REPORT * n_rows) as u64);
+    let row_major = |a: Array2<f64>| a.reversed_axes().as_standard_layout().into_owned();
     Draws {
-        loss: loss.reversed_axes().as_standard_layout().into_owned(),
+        loss: row_major(loss),
+        distance: row_major(distance),
         positions,
+        observed: observed.map(|(_, values)| values),
+        acceptance: plan.kernel.is_metropolis().then(|| {
+            // a chain of no step has proposed nothing
+            state.acceptance().unwrap_or_else(|| vec![f64::NAN; n_rows])
+        }),
+        last: state.rows,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::targets::{Quadratic, TanhUnit};
+    use crate::dynamics::Dynamics;
+    use crate::targets::TanhUnit;
     use ndarray::array;
     use std::sync::atomic::AtomicU64;
-
-    const STREAMS: [u64; 7] = [3, 1, 4, 15, 9, 2, 6];
 
     fn target() -> TanhUnit {
         let x: Vec<f64> = (0..20).map(|i| -2.0 + f64::from(i) / 5.0).collect();
@@ -212,13 +457,14 @@ mod tests {
 
     fn plan() -> Plan {
         Plan {
-            kernel: Sgld::new(1e-2, 7.0, 1.0).expect("valid"),
+            kernel: Kernel::Sgld,
             schedule: Schedule {
                 burn_in: 5,
                 n_draws: 9,
                 thin: 3,
             },
             batch_size: Some(6),
+            radius: None,
             seed: 2,
             keep_positions: true,
             n_threads: 1,
@@ -230,77 +476,18 @@ mod tests {
         Array2::from_shape_fn((7, 4), |(i, j)| (1.0 + 3.0 * i as f64 + j as f64).sin())
     }
 
+    fn rows() -> Vec<Row> {
+        Row::many(3, 7, Dynamics::new(1e-2, 7.0, 1.0).expect("valid"))
+    }
+
     fn of(plan: &Plan) -> Draws {
-        run(&target(), plan, anchors().view(), &STREAMS, &|_| ())
-    }
-
-    /// Equal to the last bit, NaNs included.
-    fn same(a: &Draws, b: &Draws) -> bool {
-        let bits = |d: &Draws| {
-            let positions = d.positions.as_ref().map(|p| p.mapv(f64::to_bits));
-            (d.loss.mapv(f64::to_bits), positions)
-        };
-        bits(a) == bits(b)
-    }
-
-    #[test]
-    fn threads_and_blocks_do_not_change_a_bit() {
-        for batch_size in [None, Some(6)] {
-            let expected = of(&Plan {
-                batch_size,
-                ..plan()
-            });
-            for (n_threads, block) in [(1, 1), (1, 3), (2, 1), (3, 2), (8, 7), (2, 100)] {
-                let plan = Plan {
-                    batch_size,
-                    n_threads,
-                    block,
-                    ..plan()
-                };
-                assert!(
-                    same(&of(&plan), &expected),
-                    "{n_threads} threads, blocks of {block}"
-                );
-            }
-        }
-    }
-
-    #[test]
-    fn a_row_does_not_feel_its_neighbours() {
-        for batch_size in [None, Some(6)] {
-            let plan = Plan {
-                batch_size,
-                ..plan()
-            };
-            let all = of(&plan);
-            for (i, &stream) in STREAMS.iter().enumerate() {
-                let anchor = anchors().select(Axis(0), &[i]);
-                let one = run(&target(), &plan, anchor.view(), &[stream], &|_| ());
-                assert_eq!(one.loss.row(0), all.loss.row(i));
-                let positions = |d: &Draws, i: usize| {
-                    d.positions
-                        .as_ref()
-                        .map(|p| p.index_axis(Axis(0), i).to_owned())
-                };
-                assert_eq!(positions(&one, 0), positions(&all, i));
-            }
-        }
-    }
-
-    #[test]
-    fn streams_and_seeds_make_other_chains() {
-        let anchors = anchors().select(Axis(0), &[0, 0]);
-        let draws = run(&target(), &plan(), anchors.view(), &[0, 1], &|_| ());
-        assert_ne!(draws.loss.row(0), draws.loss.row(1));
-        assert!(!same(&of(&Plan { seed: 3, ..plan() }), &of(&plan())));
-        assert!(
-            of(&Plan {
-                keep_positions: false,
-                ..plan()
-            })
-            .positions
-            .is_none()
-        );
+        run(
+            &target(),
+            plan,
+            &Ensemble::new(anchors().view(), &rows()),
+            &|_| (),
+        )
+        .expect("valid")
     }
 
     /// The draws of a schedule are those of the one that keeps every state.
@@ -338,12 +525,12 @@ mod tests {
                     batch_size,
                     ..plan()
                 });
-                assert_eq!(
-                    draws.loss,
-                    all.loss.select(Axis(1), &picked),
-                    "{schedule:?}"
-                );
+                let message = format!("{schedule:?}");
+                assert_eq!(draws.loss, all.loss.select(Axis(1), &picked), "{message}");
+                assert_eq!(draws.distance, all.distance.select(Axis(1), &picked));
                 assert_eq!(draws.positions, Some(positions.select(Axis(1), &picked)));
+                let last = positions.index_axis(Axis(1), schedule.n_steps());
+                assert_eq!(draws.last, last, "{message}");
             }
         }
     }
@@ -357,7 +544,7 @@ mod tests {
                 ..plan()
             });
             let positions = draws.positions.expect("kept");
-            for (rows, losses) in positions.outer_iter().zip(draws.loss.rows()) {
+            for (i, (rows, losses)) in positions.outer_iter().zip(draws.loss.rows()).enumerate() {
                 let mut full = vec![0.0; rows.nrows()];
                 target().loss(rows.as_standard_layout().view(), &mut full);
                 approx::assert_relative_eq!(
@@ -365,47 +552,59 @@ mod tests {
                     ndarray::ArrayView1::from(&full),
                     max_relative = 1e-13
                 );
+                let away = &rows - &anchors().row(i);
+                let distance = (&away * &away).sum_axis(Axis(1)).mapv(f64::sqrt);
+                let got = draws.distance.row(i);
+                approx::assert_relative_eq!(got, distance.view(), max_relative = 1e-13);
             }
         }
     }
 
-    /// `|1 − εa/2| > 1`: the chain grows until its numbers overflow, and its neighbour does not notice.
     #[test]
-    fn losses_that_are_not_finite_are_kept() {
-        let target = Quadratic::new(array![[1e3, 0.0], [0.0, 1e3]], array![0.0, 0.0], 0.5, 10);
-        let unstable = Plan {
-            kernel: Sgld::new(1.0, 1.0, 0.0).expect("valid"),
-            schedule: Schedule {
-                burn_in: 0,
-                n_draws: 400,
-                thin: 1,
-            },
-            batch_size: None,
+    fn observables_and_starts() {
+        let (anchors, rows) = (anchors(), rows());
+        let observe = |target: &mut TanhUnit, w: ArrayView2<f64>, mut out: ArrayViewMut2<f64>| {
+            let mut loss = vec![0.0; w.nrows()];
+            target.loss(w, &mut loss);
+            for (i, mut out) in out.rows_mut().into_iter().enumerate() {
+                out.assign(&array![w[[i, 2]], loss[i]]);
+            }
+        };
+        let n_values = 2;
+        let observe = &observe;
+        let ensemble = Ensemble {
+            observable: Some(Observable { n_values, observe }),
+            ..Ensemble::new(anchors.view(), &rows)
+        };
+        let plan = Plan {
+            n_threads: 2,
+            block: 3,
             ..plan()
         };
-        let draws = run(
-            &target,
-            &unstable,
-            Array2::zeros((2, 2)).view(),
-            &[0, 1],
-            &|_| (),
+        let first = run(&target(), &plan, &ensemble, &|_| ()).expect("valid");
+        let observed = first.observed.expect("asked for");
+        let positions = first.positions.expect("kept");
+        assert_eq!(
+            observed.index_axis(Axis(2), 0),
+            positions.index_axis(Axis(2), 2)
         );
-        for losses in draws.loss.rows() {
-            assert!(losses[0] == 0.5 && losses[1].is_finite() && !losses[399].is_finite());
-            let overflow = losses
-                .iter()
-                .position(|l| !l.is_finite())
-                .expect("it overflows");
-            assert!(losses.iter().skip(overflow).all(|l| !l.is_finite()));
-        }
-        let mut anchors = anchors();
-        anchors[[2, 0]] = f64::NAN;
-        let draws = run(&self::target(), &plan(), anchors.view(), &STREAMS, &|_| ());
-        assert!(draws.loss.row(2).iter().all(|l| l.is_nan()));
-        let whole = of(&plan());
-        for i in [0, 1, 3, 4, 5, 6] {
-            assert_eq!(draws.loss.row(i), whole.loss.row(i));
-        }
+        assert_eq!(observed.index_axis(Axis(2), 1), first.loss);
+        // a chain that starts elsewhere has its distance from where it is held
+        let at_once = Plan {
+            schedule: Schedule {
+                burn_in: 0,
+                n_draws: 1,
+                thin: 1,
+            },
+            ..plan
+        };
+        let ensemble = Ensemble {
+            starts: Some(first.last.view()),
+            ..ensemble
+        };
+        let again = run(&target(), &at_once, &ensemble, &|_| ()).expect("valid");
+        assert_eq!(again.last, first.last);
+        assert_eq!(again.distance.column(0), first.distance.column(8));
     }
 
     #[test]
@@ -423,26 +622,113 @@ mod tests {
                 block: 2,
                 ..plan()
             };
-            run(&target(), &plan, anchors().view(), &STREAMS, &|steps| {
+            let (anchors, rows) = (anchors(), rows());
+            let ensemble = Ensemble::new(anchors.view(), &rows);
+            let progress = |steps| {
                 n.fetch_add(steps, Ordering::Relaxed);
-            });
+            };
+            run(&target(), &plan, &ensemble, &progress).expect("valid");
             assert_eq!(n.swap(0, Ordering::Relaxed), 7 * schedule.n_steps() as u64);
         }
     }
 
     #[test]
-    #[should_panic(expected = "one stream for each row")]
-    fn a_missing_stream_is_a_bug() {
-        run(&target(), &plan(), anchors().view(), &[1], &|_| ());
-    }
-
-    #[test]
-    #[should_panic(expected = "a draw and a stride")]
-    fn a_schedule_without_draws_is_a_bug() {
-        let schedule = Schedule {
-            n_draws: 0,
-            ..plan().schedule
+    fn impossible_ensembles_are_refused() {
+        let (anchors, rows) = (anchors(), rows());
+        let message = |plan: Plan, ensemble: Ensemble<TanhUnit>| {
+            let error = run(&target(), &plan, &ensemble, &|_| ()).expect_err("refused");
+            error.to_string()
         };
-        of(&Plan { schedule, ..plan() });
+        let good = || Ensemble::new(anchors.view(), &rows);
+        let schedule = |f: fn(&mut Schedule)| {
+            let mut schedule = plan().schedule;
+            f(&mut schedule);
+            Plan { schedule, ..plan() }
+        };
+        assert_eq!(
+            message(schedule(|s| s.n_draws = 0), good()),
+            "n_draws is 0; expected at least 1"
+        );
+        assert!(message(schedule(|s| s.thin = 0), good()).starts_with("thin is 0"));
+        assert!(
+            message(
+                Plan {
+                    n_threads: 0,
+                    ..plan()
+                },
+                good()
+            )
+            .starts_with("n_threads is 0")
+        );
+        assert!(message(Plan { block: 0, ..plan() }, good()).starts_with("block is 0"));
+        for radius in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+            let radius = Some(radius);
+            assert!(message(Plan { radius, ..plan() }, good()).starts_with("radius is "));
+        }
+        for batch_size in [0, 21] {
+            let batch_size = Some(batch_size);
+            assert!(
+                message(
+                    Plan {
+                        batch_size,
+                        ..plan()
+                    },
+                    good()
+                )
+                .starts_with("batch_size is ")
+            );
+        }
+        let mala = Plan {
+            kernel: Kernel::MALA,
+            ..plan()
+        };
+        assert!(message(mala, good()).contains("batch_size is 6, but a Metropolis"));
+        let hmc = Plan {
+            kernel: Kernel::Hmc { n_leapfrog: 0 },
+            ..plan()
+        };
+        assert!(message(hmc, good()).contains("n_leapfrog is 0"));
+        let short = Ensemble::new(anchors.view(), &rows[..6]);
+        assert_eq!(
+            message(plan(), short),
+            "anchors has shape [7, 4]; expected [6, 4]"
+        );
+        assert!(
+            message(plan(), Ensemble::new(anchors.slice(s![..0, ..]), &[])).contains("no rows")
+        );
+        let narrow = anchors.slice(s![.., ..3]);
+        assert!(message(plan(), Ensemble::new(narrow, &rows)).contains("anchors has shape [7, 3]"));
+        let starts = Some(narrow);
+        assert!(message(plan(), Ensemble { starts, ..good() }).contains("starts has shape"));
+        let mut bad = anchors.clone();
+        bad[[2, 1]] = f64::NAN;
+        let nan = message(plan(), Ensemble::new(bad.view(), &rows));
+        assert_eq!(nan, "anchors[2, 1] is NaN; expected a finite number");
+        let scale = |value: f64| {
+            let mut scale = Array2::ones((7, 4));
+            scale.row_mut(5).fill(value);
+            let ensemble = Ensemble {
+                scale: Some(scale.view()),
+                ..good()
+            };
+            run(&target(), &plan(), &ensemble, &|_| ()).expect_err("refused")
+        };
+        let negative = RunError::NegativeScale {
+            row: 5,
+            parameter: 0,
+            value: -1.0,
+        };
+        assert_eq!(scale(-1.0), negative);
+        assert_eq!(scale(0.0), RunError::NothingMoves { row: 5 });
+        assert!(matches!(
+            scale(f64::INFINITY),
+            RunError::NotFinite {
+                name: "scale",
+                row: 5,
+                ..
+            }
+        ));
+        assert_eq!(mask(&[false; 4]), Err(RunError::NothingMoves { row: 0 }));
+        assert_eq!(mask(&[false, true]), Ok(array![[0.0, 1.0]]));
     }
 }

@@ -1,7 +1,7 @@
 //! Kernels, chains and estimators of the local learning coefficient (LLC).
 //!
 //! The one idea: whatever another program loops over (chains, seeds, checkpoints) is a *row* of an ensemble `[n_rows, d]`.
-//! A [`Target`] evaluates the mean loss of all rows and its gradient, a kernel ([`Sgld`]) moves all rows, [`chains::run`]
+//! A [`Target`] evaluates the mean loss of all rows and its gradient, a [`Kernel`] moves all rows, [`chains::run`]
 //! splits them over threads, and [`Llc`] turns the losses of the draws into an estimate with its standard error. A row's
 //! numbers depend on its own address (seed, stream) alone.
 //!
@@ -10,24 +10,32 @@
 //!
 //! Never here: burn, files, clocks, a global random number generator.
 
+mod adaptive;
 pub mod chains;
+mod dynamics;
 mod hessian;
+mod hmc;
+mod kernel;
 mod llc;
 mod minibatch;
 mod minimum;
 mod noise;
 mod sampling;
 mod sgld;
+mod state;
 pub mod stream;
 mod target;
 pub mod targets;
+mod underdamped;
 
-pub use chains::{Draws, Plan, Schedule};
+pub use chains::{Draws, Ensemble, Observable, Observe, Plan, RunError, Schedule, mask};
+pub use dynamics::{Dynamics, DynamicsError, Row};
 pub use hessian::{HessianError, hessian, spectrum};
+pub use kernel::{Adaptive, Kernel, KernelError};
 pub use llc::{Llc, LlcError, Verdict, default_nbeta};
 pub use minibatch::Minibatches;
 pub use minimum::{Minimum, MinimumError, find_minimum};
 pub use noise::{RowNoise, fill as fill_normals};
 pub use sampling::{Sampling, SamplingError};
-pub use sgld::{Sgld, SgldError, State};
+pub use state::State;
 pub use target::{Batch, Target};

@@ -23,6 +23,7 @@ const BUFFER: usize = 16 * PAGE;
 #[derive(Debug, Clone)]
 pub struct RowNoise {
     seed: u64,
+    purpose: Purpose,
     stream: u64,
     /// Normals set aside for one step: at least `d`, a power of two up to a page, then whole pages.
     stride: usize,
@@ -38,6 +39,14 @@ impl RowNoise {
     /// # Panics
     /// If `d` is zero.
     pub fn new(seed: u64, stream: u64, d: usize) -> Self {
+        Self::for_purpose(seed, Purpose::Noise, stream, d)
+    }
+
+    /// Normals for another purpose, `d` of them a step.
+    ///
+    /// # Panics
+    /// If `d` is zero.
+    pub fn for_purpose(seed: u64, purpose: Purpose, stream: u64, d: usize) -> Self {
         assert!(d > 0, "a row has at least one parameter");
         let stride = if d <= PAGE {
             d.next_power_of_two()
@@ -46,6 +55,7 @@ impl RowNoise {
         };
         Self {
             seed,
+            purpose,
             stream,
             stride,
             d,
@@ -65,7 +75,7 @@ impl RowNoise {
                 self.start = position - position % PAGE as u64;
                 fill(
                     self.seed,
-                    Purpose::Noise,
+                    self.purpose,
                     self.stream,
                     self.start / PAGE as u64,
                     &mut self.buffer,

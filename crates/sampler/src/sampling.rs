@@ -3,12 +3,16 @@
 use serde::{Deserialize, Serialize};
 
 use crate::chains::{Plan, Schedule};
-use crate::sgld::{Sgld, SgldError};
+use crate::dynamics::{Dynamics, DynamicsError, Row};
+use crate::kernel::{Kernel, KernelError};
 
 /// How a local learning coefficient is sampled; a table of an experiment's TOML file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sampling {
+    /// How rows are moved; SGLD if left out.
+    #[serde(default = "sgld", skip_serializing_if = "is_sgld")]
+    pub kernel: Kernel,
     /// Step size ε: drift ε/2, noise variance ε.
     pub step_size: f64,
     /// Localisation strength γ.
@@ -27,12 +31,23 @@ pub struct Sampling {
     pub seed: u64,
 }
 
+fn sgld() -> Kernel {
+    Kernel::Sgld
+}
+
+fn is_sgld(kernel: &Kernel) -> bool {
+    *kernel == Kernel::Sgld
+}
+
 /// Why sampling settings are refused.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum SamplingError {
-    /// The kernel refuses them.
+    /// Step size, inverse temperature or localisation are impossible.
     #[error(transparent)]
-    Kernel(#[from] SgldError),
+    Dynamics(#[from] DynamicsError),
+    /// The kernel's own settings are.
+    #[error(transparent)]
+    Kernel(#[from] KernelError),
     /// A count is zero.
     #[error("{name} is 0; expected at least 1")]
     Zero {
@@ -57,6 +72,11 @@ pub enum SamplingError {
         /// Samples there are.
         n_samples: usize,
     },
+    /// A Metropolis test on minibatches.
+    #[error(
+        "batch_size is {0}, but a Metropolis test needs the loss of all samples: leave it out, or take another kernel"
+    )]
+    MetropolisOnMinibatches(usize),
     /// Split R-hat needs draws enough in each half of a chain.
     #[error(
         "{n_draws} draws of a chain; expected at least 12: lower burn_in or thin, or raise n_steps"
@@ -68,12 +88,27 @@ pub enum SamplingError {
 }
 
 impl Sampling {
-    /// The plan of an ensemble at inverse temperature `nbeta`, for a target of `n_samples`.
+    /// `n_rows` rows at inverse temperature `nbeta`, with streams from `from_stream` on.
+    ///
+    /// # Errors
+    /// [`SamplingError::Dynamics`] names the setting that is impossible.
+    pub fn rows(
+        &self,
+        nbeta: f64,
+        from_stream: u64,
+        n_rows: usize,
+    ) -> Result<Vec<Row>, SamplingError> {
+        let dynamics = Dynamics::new(self.step_size, nbeta, self.gamma)?;
+        Ok(Row::many(from_stream, n_rows, dynamics))
+    }
+
+    /// The plan of an ensemble for a target of `n_samples`.
     ///
     /// # Errors
     /// [`SamplingError`] names the setting that no estimate can be made with.
-    pub fn plan(&self, nbeta: f64, n_samples: usize) -> Result<Plan, SamplingError> {
-        let kernel = Sgld::new(self.step_size, nbeta, self.gamma)?;
+    pub fn plan(&self, n_samples: usize) -> Result<Plan, SamplingError> {
+        Dynamics::new(self.step_size, 1.0, self.gamma)?;
+        self.kernel.check()?;
         for (name, value) in [
             ("thin", self.thin),
             ("n_chains", self.n_chains),
@@ -93,6 +128,9 @@ impl Sampling {
                     n_samples,
                 });
             }
+            if self.kernel.is_metropolis() && batch_size < n_samples {
+                return Err(SamplingError::MetropolisOnMinibatches(batch_size));
+            }
         }
         if self.burn_in >= self.n_steps {
             return Err(SamplingError::BurnIn {
@@ -105,13 +143,14 @@ impl Sampling {
             return Err(SamplingError::Draws { n_draws });
         }
         Ok(Plan {
-            kernel,
+            kernel: self.kernel,
             schedule: Schedule {
                 burn_in: self.burn_in,
                 n_draws,
                 thin: self.thin,
             },
             batch_size: self.batch_size,
+            radius: None,
             seed: self.seed,
             keep_positions: false,
             n_threads: std::thread::available_parallelism().map_or(1, usize::from),
@@ -125,6 +164,7 @@ mod tests {
     use super::*;
 
     const GOOD: Sampling = Sampling {
+        kernel: Kernel::Sgld,
         step_size: 1e-3,
         gamma: 1.0,
         n_steps: 5000,
@@ -137,7 +177,7 @@ mod tests {
 
     #[test]
     fn draws_are_the_states_after_burn_in() {
-        let schedule = GOOD.plan(20.0, 100).expect("valid").schedule;
+        let schedule = GOOD.plan(100).expect("valid").schedule;
         assert_eq!(
             (schedule.burn_in, schedule.n_draws, schedule.n_steps()),
             (1000, 4000, 4999)
@@ -146,8 +186,7 @@ mod tests {
 
     #[test]
     fn each_bad_setting_is_named() {
-        let message =
-            |settings: Sampling| settings.plan(20.0, 100).expect_err("refused").to_string();
+        let message = |settings: Sampling| settings.plan(100).expect_err("refused").to_string();
         assert!(
             message(Sampling {
                 step_size: -1.0,
@@ -192,5 +231,17 @@ mod tests {
             .contains("batch_size is 101")
         );
         assert!(message(Sampling { thin: 1000, ..GOOD }).contains("4 draws"));
+        let kernel = Kernel::MALA;
+        let batch_size = Some(50);
+        let mala = Sampling {
+            kernel,
+            batch_size,
+            ..GOOD
+        };
+        assert!(message(mala).contains("batch_size is 50, but a Metropolis test"));
+        let kernel = Kernel::Sghmc { friction: 2.0 };
+        assert!(message(Sampling { kernel, ..GOOD }).contains("friction is 2"));
+        let rows = GOOD.rows(f64::NAN, 0, 1).expect_err("refused").to_string();
+        assert!(rows.contains("nbeta is NaN"));
     }
 }

@@ -17,6 +17,8 @@ pub enum Purpose {
     SamplingBatches = 3,
     /// Order of minibatches while training.
     TrainingBatches = 4,
+    /// Metropolis tests.
+    Acceptance = 6,
 }
 
 /// A ChaCha8 generator of its own for `index` of the row `stream` (an epoch, a layer, …).

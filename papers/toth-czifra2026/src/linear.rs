@@ -8,7 +8,7 @@ use slt_report::{
     Verdict,
 };
 use slt_sampler::targets::Quadratic;
-use slt_sampler::{Llc, Sampling, chains, default_nbeta};
+use slt_sampler::{Ensemble, Llc, Sampling, chains, default_nbeta};
 use slt_stats::{Estimate, ZTest, ZTestResult, ecdf, quantile};
 use slt_theory::LeastSquares;
 
@@ -81,7 +81,7 @@ fn compute(settings: &Linear) -> anyhow::Result<Outcome> {
     let minimum = target.minimum().to_owned();
     let exact = |anchor: &Array1<f64>, sampling: &Sampling| -> anyhow::Result<Exact> {
         let law = theory.localised(anchor.view(), nbeta, sampling.gamma)?;
-        let schedule = sampling.plan(nbeta, settings.n_samples)?.schedule;
+        let schedule = sampling.plan(settings.n_samples)?.schedule;
         let average = law
             .sgld(sampling.step_size)?
             .thinned(schedule.thin)
@@ -93,12 +93,13 @@ fn compute(settings: &Linear) -> anyhow::Result<Outcome> {
     };
     let initial_loss = theory.loss(minimum.view());
     let many = |sampling: &Sampling| -> anyhow::Result<(Run, f64)> {
-        let plan = sampling.plan(nbeta, settings.n_samples)?;
+        let plan = sampling.plan(settings.n_samples)?;
         let total = (sampling.n_chains * plan.schedule.n_steps()) as u64;
         let progress = Progress::start("linear: chains", total);
         let anchors = minimum.broadcast((sampling.n_chains, 2)).context("rows")?;
-        let streams: Vec<u64> = (0..sampling.n_chains as u64).collect();
-        let draws = chains::run(&target, &plan, anchors, &streams, &|n| progress.inc(n));
+        let rows = sampling.rows(nbeta, 0, sampling.n_chains)?;
+        let ensemble = Ensemble::new(anchors, &rows);
+        let draws = chains::run(&target, &plan, &ensemble, &|n| progress.inc(n))?;
         let llc = Llc::from_losses(draws.loss.view(), initial_loss, nbeta)?;
         let exact = exact(&minimum, sampling)?;
         let test = z_test(&llc, exact.mean)?;
@@ -126,8 +127,9 @@ fn compute(settings: &Linear) -> anyhow::Result<Outcome> {
         / 2.0;
     // a step changes the loss by grad L . N(0, step_size), and |grad L|^2 lies between 2 h_min L and 2 h_max L
     let loss = PRINTED_END[1] - PRINTED_LEAST;
-    let plan = settings.published.plan(nbeta, settings.n_samples)?;
-    let path = slices::paths(&target, plan, minimum.view(), 1)?;
+    let plan = settings.published.plan(settings.n_samples)?;
+    let rows = settings.published.rows(nbeta, 0, 1)?;
+    let path = slices::paths(&target, plan, minimum.view(), &rows)?;
     Ok(Outcome {
         nbeta,
         equilibrium: theory

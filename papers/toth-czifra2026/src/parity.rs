@@ -11,7 +11,7 @@ use slt_report::{
     Axis, Colour, Figure, FigureRef, Layer, Legend, Obtained, Panel, Progress, Section, Store,
     Verdict,
 };
-use slt_sampler::{Llc, Target, chains, default_nbeta};
+use slt_sampler::{Ensemble, Llc, Target, chains, default_nbeta};
 
 use crate::settings::ParityNet;
 
@@ -154,14 +154,11 @@ impl Experiment<'_> {
         let anchors = Array2::from_shape_fn((rows.nrows() * n_chains, rows.ncols()), |(i, j)| {
             rows[[i / n_chains, j]]
         });
-        let streams: Vec<u64> = (0..anchors.nrows() as u64)
-            .map(|row| (step << 32) | row)
-            .collect();
-        let mut plan = settings.sampling.plan(nbeta, settings.n_train)?;
+        let sampled = settings.sampling.rows(nbeta, step << 32, anchors.nrows())?;
+        let mut plan = settings.sampling.plan(settings.n_train)?;
         plan.block = BLOCK;
-        let draws = chains::run(&self.train, &plan, anchors.view(), &streams, &|n| {
-            progress.inc(n)
-        });
+        let ensemble = Ensemble::new(anchors.view(), &sampled);
+        let draws = chains::run(&self.train, &plan, &ensemble, &|n| progress.inc(n))?;
         let (mut llcs, mut traces) = (Vec::new(), Vec::new());
         for (seed, &initial) in initial.iter().enumerate() {
             let losses = draws
@@ -233,11 +230,7 @@ pub fn run(
     for &step in &steps {
         missing += u64::from(!store.is_cached("parity-llc", &cell(step), &kind)?);
     }
-    let n_steps = settings
-        .sampling
-        .plan(default_nbeta(settings.n_train), settings.n_train)?
-        .schedule
-        .n_steps();
+    let n_steps = settings.sampling.plan(settings.n_train)?.schedule.n_steps();
     let chain_steps = settings.n_seeds * settings.sampling.n_chains as u64 * n_steps as u64;
     let progress = OnceCell::new();
     let around = steps.iter().map(|&step| {

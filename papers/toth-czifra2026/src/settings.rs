@@ -106,8 +106,10 @@ impl Settings {
     pub fn check(&self) -> anyhow::Result<()> {
         let sampling = |table: &str, sampling: &Sampling, n: usize| {
             ensure!(n >= 3, "[{table}] has {n} samples; expected at least 3");
-            let plan = sampling.plan(default_nbeta(n), n);
-            plan.map(drop).with_context(|| format!("[{table}]"))
+            let rows = sampling.rows(default_nbeta(n), 0, 1);
+            rows.and_then(|_| sampling.plan(n))
+                .map(drop)
+                .with_context(|| format!("[{table}]"))
         };
         sampling(
             "linear.published",

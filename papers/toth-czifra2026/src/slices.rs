@@ -3,7 +3,7 @@
 use anyhow::Context;
 use ndarray::{Array2, ArrayView1};
 use slt_report::{Axis, Colour, Heat, Layer, Legend, Marker, Panel};
-use slt_sampler::{Plan, Schedule, Target, chains};
+use slt_sampler::{Ensemble, Plan, Row, Schedule, Target, chains};
 
 /// Points of a slice along each axis.
 const GRID: usize = 72;
@@ -78,13 +78,13 @@ pub fn panel<T: Target>(
     }
 }
 
-/// The whole paths of `n_paths` chains from `anchor`, burn-in and all, at about a thousand points each: chain by chain,
+/// The whole paths of the chains `rows` from `anchor`, burn-in and all, at about a thousand points each: chain by chain,
 /// point by point.
 pub fn paths<T: Target + Clone + Send + Sync>(
     target: &T,
     plan: Plan,
     anchor: ArrayView1<f64>,
-    n_paths: usize,
+    rows: &[Row],
 ) -> anyhow::Result<Vec<Vec<Vec<f64>>>> {
     let n_steps = plan.schedule.n_steps() + 1;
     let thin = n_steps.div_ceil(1000);
@@ -98,9 +98,10 @@ pub fn paths<T: Target + Clone + Send + Sync>(
         schedule,
         ..plan
     };
-    let anchors = anchor.broadcast((n_paths, anchor.len())).context("rows")?;
-    let streams: Vec<u64> = (0..n_paths as u64).collect();
-    let draws = chains::run(target, &plan, anchors, &streams, &|_| ());
+    let anchors = anchor
+        .broadcast((rows.len(), anchor.len()))
+        .context("rows")?;
+    let draws = chains::run(target, &plan, &Ensemble::new(anchors, rows), &|_| ())?;
     let positions = draws.positions.context("positions were asked for")?;
     Ok(positions
         .outer_iter()

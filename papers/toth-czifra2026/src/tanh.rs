@@ -9,7 +9,9 @@ use slt_report::{
     Verdict,
 };
 use slt_sampler::targets::TanhUnit;
-use slt_sampler::{Llc, Minimum, Sampling, chains, default_nbeta, find_minimum, spectrum};
+use slt_sampler::{
+    Ensemble, Llc, Minimum, Sampling, chains, default_nbeta, find_minimum, spectrum,
+};
 use slt_stats::{ecdf, quantile};
 use slt_theory::{LocalisedGaussian, PartiallyLinear};
 
@@ -104,13 +106,12 @@ fn compute(settings: &Tanh) -> anyhow::Result<Outcome> {
     )?;
     // `group` keeps the noise of one setting from that of another
     let sample = |sampling: &Sampling, group: u64, label: &str| -> anyhow::Result<Llc> {
-        let plan = sampling.plan(nbeta, settings.n_samples)?;
+        let plan = sampling.plan(settings.n_samples)?;
         let progress = Progress::start(label, (sampling.n_chains * plan.schedule.n_steps()) as u64);
         let anchors = w.broadcast((sampling.n_chains, 4)).context("rows")?;
-        let streams: Vec<u64> = (0..sampling.n_chains as u64)
-            .map(|chain| (group << 32) | chain)
-            .collect();
-        let draws = chains::run(&target, &plan, anchors, &streams, &|n| progress.inc(n));
+        let rows = sampling.rows(nbeta, group << 32, sampling.n_chains)?;
+        let ensemble = Ensemble::new(anchors, &rows);
+        let draws = chains::run(&target, &plan, &ensemble, &|n| progress.inc(n))?;
         Ok(Llc::from_losses(draws.loss.view(), best.loss, nbeta)?)
     };
     let published = sample(&settings.published, 0, "tanh: published chains")?;
@@ -141,8 +142,9 @@ fn compute(settings: &Tanh) -> anyhow::Result<Outcome> {
     let (half, quarter) = (&converged[1].1, &converged[2].1);
     let extrapolated = 2.0 * quarter.mean - half.mean;
     let mcse = (4.0 * error(quarter).powi(2) + error(half).powi(2)).sqrt();
-    let plan = settings.published.plan(nbeta, settings.n_samples)?;
-    let paths = slices::paths(&target, plan, w.view(), 4)?;
+    let plan = settings.published.plan(settings.n_samples)?;
+    let rows = settings.published.rows(nbeta, 0, 4)?;
+    let paths = slices::paths(&target, plan, w.view(), &rows)?;
     Ok(Outcome {
         nbeta,
         minimum: w.to_vec(),

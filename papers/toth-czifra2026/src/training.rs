@@ -9,7 +9,7 @@ use slt_report::{
     Verdict,
 };
 use slt_sampler::targets::TanhUnit;
-use slt_sampler::{Llc, Target, chains, default_nbeta};
+use slt_sampler::{Ensemble, Llc, Target, chains, default_nbeta};
 
 use crate::settings::Training;
 use crate::slices;
@@ -88,29 +88,29 @@ fn compute(store: &Store, settings: &Training) -> anyhow::Result<Outcome> {
 
     // every chain around every checkpoint is a row of one ensemble
     let n_chains = settings.sampling.n_chains;
-    let plan = settings.sampling.plan(nbeta, settings.n_samples)?;
+    let plan = settings.sampling.plan(settings.n_samples)?;
     let anchors = Array2::from_shape_fn((steps.len() * n_chains, 4), |(i, j)| {
         weights[[i / n_chains, j]]
     });
-    let streams: Vec<u64> = (0..anchors.nrows() as u64).collect();
+    let rows = settings.sampling.rows(nbeta, 0, anchors.nrows())?;
     let progress = Progress::start(
         "training: chains",
         (anchors.nrows() * plan.schedule.n_steps()) as u64,
     );
-    let draws = chains::run(&target, &plan, anchors.view(), &streams, &|n| {
-        progress.inc(n)
-    });
+    let ensemble = Ensemble::new(anchors.view(), &rows);
+    let draws = chains::run(&target, &plan, &ensemble, &|n| progress.inc(n))?;
     let around = |i: usize| draws.loss.slice(s![i * n_chains..(i + 1) * n_chains, ..]);
     let llcs = (0..steps.len())
         .map(|i| Llc::from_losses(around(i), losses[i], nbeta))
         .collect::<Result<Vec<_>, _>>()?;
 
+    let three = settings.sampling.rows(nbeta, 0, 3)?;
     let traces = settings.traces_at.iter().map(|at| {
         let i = steps
             .iter()
             .position(|step| step == at)
             .context("traces are at checkpoints")?;
-        slices::paths(&target, plan, weights.row(i), 3)
+        slices::paths(&target, plan, weights.row(i), &three)
     });
     let traces = traces.collect::<anyhow::Result<Vec<_>>>()?;
     Ok(Outcome {
