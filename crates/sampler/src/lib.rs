@@ -38,4 +38,4 @@ pub use minimum::{Minimum, MinimumError, find_minimum};
 pub use noise::{RowNoise, fill as fill_normals};
 pub use sampling::{Sampling, SamplingError};
 pub use state::State;
-pub use target::{Batch, Target};
+pub use target::{Batch, SampleLosses, Target};

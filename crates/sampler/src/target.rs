@@ -40,3 +40,11 @@ pub trait Target {
     /// Shapes: `rows`: `[n_rows, d]`; `loss`: `[n_rows]`, overwritten. Units: nats.
     fn loss(&mut self, rows: ArrayView2<f64>, loss: &mut [f64]);
 }
+
+/// A target that keeps its data: the loss of every single sample, of which `L` is the mean (WAIC, singular fluctuation).
+pub trait SampleLosses: Target {
+    /// The loss of every row on every sample.
+    ///
+    /// Shapes: `rows`: `[n_rows, d]`; `out`: `[n_rows, n_samples]`, overwritten. Units: nats.
+    fn sample_losses(&mut self, rows: ArrayView2<f64>, out: ArrayViewMut2<f64>);
+}

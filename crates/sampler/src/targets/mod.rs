@@ -1,12 +1,20 @@
 //! Host targets: analytic gradients, no allocation in the step.
 
+mod gaussian_location;
+mod linear_regression;
 mod normal_crossing;
 mod quadratic;
+mod radial;
 mod tanh_unit;
+mod two_component;
 
+pub use gaussian_location::GaussianLocation;
+pub use linear_regression::LinearRegression;
 pub use normal_crossing::NormalCrossing;
 pub use quadratic::{LeastSquaresError, Quadratic};
+pub use radial::Radial;
 pub use tanh_unit::TanhUnit;
+pub use two_component::TwoComponent;
 
 /// Asserts that the gradient at `w` agrees with central differences of the loss to 1e-7.
 #[cfg(test)]
@@ -34,5 +42,55 @@ fn gradient_check(target: &mut impl crate::Target, w: &[f64]) {
             max_relative = 1e-7,
             epsilon = 1e-9
         );
+    }
+}
+
+/// Asserts that the full loss is the mean of the samples' losses.
+#[cfg(test)]
+fn sample_losses_check(target: &mut impl crate::SampleLosses, w: &[f64]) {
+    use ndarray::{Array2, ArrayView2};
+    let row = ArrayView2::from_shape((1, w.len()), w).expect("one row");
+    let (mut each, mut loss) = (Array2::zeros((1, target.n_samples())), [0.0]);
+    target.sample_losses(row, each.view_mut());
+    target.loss(row, &mut loss);
+    approx::assert_relative_eq!(
+        each.sum() / each.len() as f64,
+        loss[0],
+        max_relative = 1e-12
+    );
+}
+
+/// Asserts that loss and gradient over a minibatch are those of a target made of its samples alone, and that a row in company has
+/// the same bits as alone. `of` makes the target of some samples.
+#[cfg(test)]
+fn minibatch_check<T: crate::Target>(target: &mut T, w: &[f64], of: impl Fn(&[usize]) -> T) {
+    use ndarray::{Array2, ArrayView2, Axis, s};
+    let d = w.len();
+    let batches = [[4usize, 1, 7, 2, 5, 0], [3, 8, 1, 6, 2, 7]];
+    let indices = Array2::from_shape_fn((2, 6), |(i, j)| batches[i][j] as u32);
+    let rows = Array2::from_shape_fn((2, d), |(i, j)| w[j] * (1.0 - 0.3 * i as f64));
+    let (mut grad, mut loss) = (Array2::zeros((2, d)), [0.0; 2]);
+    target.loss_and_grad(
+        rows.view(),
+        crate::Batch::Rows(indices.view()),
+        grad.view_mut(),
+        &mut loss,
+    );
+    for i in 0..2 {
+        let row: ArrayView2<f64> = rows.slice(s![i..=i, ..]);
+        let (mut one, mut value) = (Array2::zeros((1, d)), [0.0]);
+        let batch = crate::Batch::Rows(indices.slice(s![i..=i, ..]));
+        target.loss_and_grad(row, batch, one.view_mut(), &mut value);
+        assert_eq!(
+            (one.index_axis(Axis(0), 0), value[0]),
+            (grad.row(i), loss[i])
+        );
+        let mut own = of(&batches[i]);
+        own.loss_and_grad(row, crate::Batch::Full, one.view_mut(), &mut value);
+        approx::assert_relative_eq!(value[0], loss[i], max_relative = 1e-12);
+        let scale = grad.row(i).fold(0.0, |m: f64, g| m.max(g.abs()));
+        for (a, b) in one.iter().zip(grad.row(i)) {
+            approx::assert_relative_eq!(*a, *b, max_relative = 1e-11, epsilon = 1e-13 * scale);
+        }
     }
 }

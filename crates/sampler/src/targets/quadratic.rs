@@ -2,8 +2,8 @@
 //!
 //! The data of a linear regression enter only through `X'X`, `X'y` and `y'y`: a step costs `d^2` operations, whatever `n` is.
 
-use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut2};
-use ndarray_linalg::LeastSquaresSvd;
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut2, Axis};
+use ndarray_linalg::{JobSvd, SVDDC};
 
 use crate::target::{Batch, Target};
 
@@ -76,7 +76,9 @@ impl Quadratic {
             return Err(LeastSquaresError::NotFinite);
         }
         let n = y.len() as f64;
-        let minimum = x.least_squares(&y)?.solution;
+        let minimum = minimum_norm_solution(x, y.insert_axis(Axis(1)))?
+            .column(0)
+            .to_owned();
         let residual = &y - &x.dot(&minimum);
         Ok(Self::new(
             x.t().dot(&x) * (2.0 / n),
@@ -95,6 +97,27 @@ impl Quadratic {
     pub fn hessian(&self) -> ArrayView2<'_, f64> {
         self.hessian.view()
     }
+}
+
+/// The smallest `W` that minimises `|Y - X W|^2`; singular values of `X` below rounding count as zero.
+///
+/// Shapes: `x`: `[n, d]`; `y`: `[n, n_outputs]`; returns `[d, n_outputs]`.
+pub(super) fn minimum_norm_solution(
+    x: ArrayView2<f64>,
+    y: ArrayView2<f64>,
+) -> Result<Array2<f64>, LeastSquaresError> {
+    let (u, singular, vt) = x.svddc(JobSvd::Some)?;
+    let (u, vt) = (
+        u.expect("left vectors are asked for"),
+        vt.expect("right vectors are asked for"),
+    );
+    let largest = singular.first().copied().unwrap_or(0.0);
+    let rounding = largest * f64::EPSILON * x.nrows().max(x.ncols()) as f64;
+    let mut coordinates = u.t().dot(&y);
+    for (mut c, &s) in coordinates.rows_mut().into_iter().zip(&singular) {
+        c.mapv_inplace(|c| if s > rounding { c / s } else { 0.0 });
+    }
+    Ok(vt.t().dot(&coordinates))
 }
 
 impl Target for Quadratic {
@@ -172,6 +195,17 @@ mod tests {
             );
         }
         gradient_check(&mut target, &[0.3, -0.2]);
+    }
+
+    /// Two equal columns share what one of them would get.
+    #[test]
+    fn collinear_columns_have_the_smallest_solution() {
+        let x = array![[1.0, 1.0], [2.0, 2.0], [3.0, 3.0]];
+        let y = array![2.0, 4.0, 6.0];
+        let target = Quadratic::least_squares(x.view(), y.view()).expect("a regression");
+        for w in target.minimum() {
+            approx::assert_relative_eq!(*w, 1.0, max_relative = 1e-14);
+        }
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! One hidden tanh unit, `f(x) = w2 tanh(w1 x + b1) + b2`, under the mean squared error.
 
-use ndarray::{ArrayView2, ArrayViewMut2};
+use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2};
 
-use crate::target::{Batch, Target};
+use crate::target::{Batch, SampleLosses, Target};
 
 /// The mean squared error of `w2 tanh(w1 x + b1) + b2`; a row is `(w1, b1, w2, b2)`.
 #[derive(Debug, Clone)]
@@ -42,6 +42,12 @@ impl TanhUnit {
         }
         (loss / n, grad.map(|g| 2.0 * g / n))
     }
+
+    fn squared_errors(&self, w: ArrayView1<f64>) -> impl Iterator<Item = f64> {
+        let [w1, b1, w2, b2] = [w[0], w[1], w[2], w[3]];
+        let error = move |(x, y): (&f64, &f64)| w2 * (w1 * x + b1).tanh() + b2 - y;
+        self.x.iter().zip(&self.y).map(move |s| error(s).powi(2))
+    }
 }
 
 impl Target for TanhUnit {
@@ -79,14 +85,17 @@ impl Target for TanhUnit {
     fn loss(&mut self, rows: ArrayView2<f64>, loss: &mut [f64]) {
         let n = self.x.len() as f64;
         for (w, loss) in rows.rows().into_iter().zip(loss) {
-            let error = |(&x, &y): (&f64, &f64)| w[2] * (w[0] * x + w[1]).tanh() + w[3] - y;
-            *loss = self
-                .x
-                .iter()
-                .zip(&self.y)
-                .map(|sample| error(sample).powi(2))
-                .sum::<f64>()
-                / n;
+            *loss = self.squared_errors(w).sum::<f64>() / n;
+        }
+    }
+}
+
+impl SampleLosses for TanhUnit {
+    fn sample_losses(&mut self, rows: ArrayView2<f64>, mut out: ArrayViewMut2<f64>) {
+        for (w, mut out) in rows.rows().into_iter().zip(out.rows_mut()) {
+            for (out, loss) in out.iter_mut().zip(self.squared_errors(w)) {
+                *out = loss;
+            }
         }
     }
 }
@@ -94,7 +103,7 @@ impl Target for TanhUnit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::targets::gradient_check;
+    use crate::targets::{gradient_check, sample_losses_check};
     use ndarray::array;
 
     fn target() -> TanhUnit {
@@ -107,6 +116,7 @@ mod tests {
     fn gradient_agrees_with_differences() {
         gradient_check(&mut target(), &[0.7, -0.3, 1.2, 0.1]);
         gradient_check(&mut target(), &[-3.0, 0.4, 0.2, -0.5]);
+        sample_losses_check(&mut target(), &[0.7, -0.3, 1.2, 0.1]);
     }
 
     #[test]
