@@ -335,6 +335,13 @@ impl Target for MlpTarget {
         let outputs = self.forward(&parameters, self.full.0.clone());
         loss.copy_from_slice(&host(self.mean_loss(outputs, self.full.1.clone())));
     }
+
+    fn gradient_precision(&self) -> f64 {
+        match self.precision {
+            Precision::F32 => f64::from(f32::EPSILON),
+            Precision::F64 => f64::EPSILON,
+        }
+    }
 }
 
 /// A tensor of the values of `parts`, one after the other.

@@ -16,13 +16,17 @@ mod dynamics;
 mod hessian;
 mod hmc;
 mod kernel;
+mod lanczos;
 mod llc;
 mod minibatch;
 mod minimum;
 mod noise;
+mod quadratic_prediction;
 mod sampling;
 mod sgld;
+mod spectrum;
 mod state;
+mod stationarity;
 pub mod stream;
 mod target;
 pub mod targets;
@@ -32,10 +36,16 @@ pub use chains::{Draws, Ensemble, Observable, Observe, Plan, RunError, Schedule,
 pub use dynamics::{Dynamics, DynamicsError, Row};
 pub use hessian::{HessianError, hessian, spectrum};
 pub use kernel::{Adaptive, Kernel, KernelError};
+pub use lanczos::{Gauss, LanczosError, Nodes, Ritz, Tridiagonal, lanczos};
 pub use llc::{Llc, LlcError, Verdict, default_nbeta};
 pub use minibatch::Minibatches;
 pub use minimum::{Minimum, MinimumError, find_minimum};
 pub use noise::{RowNoise, fill as fill_normals};
+pub use quadratic_prediction::{
+    QuadraticPrediction, QuadraticPredictionError, quadratic_chain_mean,
+};
 pub use sampling::{Sampling, SamplingError};
+pub use spectrum::{Probes, SpectralSum, Spectrum, SpectrumError};
 pub use state::State;
+pub use stationarity::{Slope, Stationarity};
 pub use target::{Batch, SampleLosses, Target};

@@ -17,6 +17,8 @@ pub enum Purpose {
     SamplingBatches = 3,
     /// Order of minibatches while training.
     TrainingBatches = 4,
+    /// Random vectors that probe a Hessian.
+    Probes = 5,
     /// Metropolis tests.
     Acceptance = 6,
 }

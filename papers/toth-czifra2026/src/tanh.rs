@@ -94,7 +94,7 @@ fn compute(settings: &Tanh) -> anyhow::Result<Outcome> {
         .filter(|m| (m.loss - best.loss).abs() < 1e-9)
         .count();
     let w = &best.w;
-    let eigenvalues = spectrum(&mut target, w.view(), 1e-4)?.to_vec();
+    let eigenvalues = spectrum(&mut target, w.view())?.to_vec();
     let gamma = settings.converged.gamma;
     let exact = PartiallyLinear::new(&y, [w[0], w[1]], &[w[2], w[3]], nbeta, gamma)?.integrate(
         |[w1, b1], mut phi| {

@@ -105,6 +105,15 @@ impl Target for GaussianLocation {
             *loss = self.offset + 0.5 * square(w.iter(), &self.mean);
         }
     }
+
+    fn hessian_vectors(
+        &mut self,
+        _rows: ArrayView2<f64>,
+        vectors: ArrayView2<f64>,
+        mut out: ArrayViewMut2<f64>,
+    ) {
+        out.assign(&vectors);
+    }
 }
 
 impl SampleLosses for GaussianLocation {
@@ -122,7 +131,7 @@ impl SampleLosses for GaussianLocation {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::targets::{gradient_check, minibatch_check, sample_losses_check};
+    use crate::targets::{gradient_check, hessian_check, minibatch_check, sample_losses_check};
 
     #[test]
     fn losses_and_gradients_agree() {
@@ -130,6 +139,7 @@ mod tests {
         let mut target = GaussianLocation::new(x.clone());
         let w = [0.4, -1.2];
         gradient_check(&mut target, &w);
+        hessian_check(&mut target, &w);
         sample_losses_check(&mut target, &w);
         minibatch_check(&mut target, &w, |k| {
             GaussianLocation::new(x.select(ndarray::Axis(0), k))

@@ -91,6 +91,15 @@ impl Target for LinearRegression {
     fn loss(&mut self, rows: ArrayView2<f64>, loss: &mut [f64]) {
         self.quadratic.loss(rows, loss);
     }
+
+    fn hessian_vectors(
+        &mut self,
+        rows: ArrayView2<f64>,
+        vectors: ArrayView2<f64>,
+        out: ArrayViewMut2<f64>,
+    ) {
+        self.quadratic.hessian_vectors(rows, vectors, out);
+    }
 }
 
 impl SampleLosses for LinearRegression {
@@ -106,7 +115,7 @@ impl SampleLosses for LinearRegression {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::targets::{gradient_check, minibatch_check, sample_losses_check};
+    use crate::targets::{gradient_check, hessian_check, minibatch_check, sample_losses_check};
     use ndarray::Axis;
 
     #[test]
@@ -118,6 +127,7 @@ mod tests {
         let mut target = LinearRegression::new(x.view(), y.view()).expect("a regression");
         let w = [0.4, -1.2, 0.9];
         gradient_check(&mut target, &w);
+        hessian_check(&mut target, &w);
         sample_losses_check(&mut target, &w);
         minibatch_check(&mut target, &w, |k| {
             let (x, y) = (x.select(Axis(0), k), y.select(Axis(0), k));

@@ -94,3 +94,34 @@ fn minibatch_check<T: crate::Target>(target: &mut T, w: &[f64], of: impl Fn(&[us
         }
     }
 }
+
+/// Asserts that the target's own Hessian-vector products at `w` agree with differences of its gradient to 1e-8 of the
+/// largest product, and that each row is answered by itself.
+#[cfg(test)]
+fn hessian_check(target: &mut impl crate::Target, w: &[f64]) {
+    use ndarray::{Array2, s};
+    let d = w.len();
+    // unit vectors, and one that mixes them
+    let n = d + 1;
+    let rows = Array2::from_shape_fn((n, d), |(_, j)| w[j]);
+    let vectors = Array2::from_shape_fn((n, d), |(i, j)| match i {
+        0 => 0.5 - (j as f64).cos(),
+        _ => f64::from(u8::from(i == j + 1)),
+    });
+    let (mut own, mut differences) = (Array2::zeros((n, d)), Array2::zeros((n, d)));
+    target.hessian_vectors(rows.view(), vectors.view(), own.view_mut());
+    crate::hessian::hessian_vectors_by_differences(
+        target,
+        rows.view(),
+        vectors.view(),
+        differences.view_mut(),
+    );
+    let scale = own.iter().fold(0.0, |a: f64, b| a.max(b.abs()));
+    approx::assert_abs_diff_eq!(own, differences, epsilon = 1e-8 * scale.max(0.1));
+    for i in 0..n {
+        let one = s![i..=i, ..];
+        let mut alone = Array2::zeros((1, d));
+        target.hessian_vectors(rows.slice(one), vectors.slice(one), alone.view_mut());
+        assert_eq!(alone, own.slice(one), "row {i} depends on its neighbours");
+    }
+}

@@ -76,17 +76,60 @@ impl Target for NormalCrossing {
                     .product::<f64>();
         }
     }
+
+    fn hessian_vectors(
+        &mut self,
+        rows: ArrayView2<f64>,
+        vectors: ArrayView2<f64>,
+        mut out: ArrayViewMut2<f64>,
+    ) {
+        // the derivative of w^(2k) of the given order
+        let derivative = |w: f64, k: i32, order: i32| {
+            let falling: i32 = (0..order).map(|i| 2 * k - i).product();
+            if falling == 0 {
+                0.0
+            } else {
+                f64::from(falling) * w.powi(2 * k - order)
+            }
+        };
+        for ((w, v), mut out) in rows
+            .rows()
+            .into_iter()
+            .zip(vectors.rows())
+            .zip(out.rows_mut())
+        {
+            let d = w.len();
+            for i in 0..d {
+                let along = |j: usize| {
+                    let order = |l: usize| i32::from(l == i) + i32::from(l == j);
+                    let factors = (0..d).map(|l| derivative(w[l], self.exponents[l], order(l)));
+                    factors.product::<f64>() * v[j]
+                };
+                out[i] = self.factor * (0..d).map(along).sum::<f64>();
+            }
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::targets::gradient_check;
+    use crate::targets::{gradient_check, hessian_check};
 
     #[test]
     fn gradient_agrees_with_differences() {
         gradient_check(&mut NormalCrossing::new(0.5, &[1, 1], 1000), &[0.7, -1.3]);
         gradient_check(
+            &mut NormalCrossing::new(2.0, &[1, 0, 2], 1000),
+            &[0.7, 3.0, -0.8],
+        );
+    }
+
+    #[test]
+    fn hessian_agrees_with_differences() {
+        hessian_check(&mut NormalCrossing::new(0.5, &[1, 1], 1000), &[0.7, -1.3]);
+        hessian_check(&mut NormalCrossing::new(0.5, &[1, 2], 1000), &[0.0, -1.3]);
+        hessian_check(
             &mut NormalCrossing::new(2.0, &[1, 0, 2], 1000),
             &[0.7, 3.0, -0.8],
         );

@@ -171,12 +171,25 @@ impl Target for Quadratic {
         let mut grad = Array2::zeros(rows.dim());
         self.loss_and_grad(rows, Batch::Full, grad.view_mut(), loss);
     }
+
+    fn hessian_vectors(
+        &mut self,
+        _rows: ArrayView2<f64>,
+        vectors: ArrayView2<f64>,
+        mut out: ArrayViewMut2<f64>,
+    ) {
+        for (v, mut out) in vectors.rows().into_iter().zip(out.rows_mut()) {
+            for (h, out) in self.hessian.rows().into_iter().zip(&mut out) {
+                *out = h.dot(&v);
+            }
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::targets::gradient_check;
+    use crate::targets::{gradient_check, hessian_check};
     use ndarray::array;
 
     #[test]
@@ -195,6 +208,7 @@ mod tests {
             );
         }
         gradient_check(&mut target, &[0.3, -0.2]);
+        hessian_check(&mut target, &[0.3, -0.2]);
     }
 
     /// Two equal columns share what one of them would get.

@@ -80,12 +80,39 @@ impl Target for Radial {
             *loss = self.factor * square.powi(self.power - 1) * square;
         }
     }
+
+    fn hessian_vectors(
+        &mut self,
+        rows: ArrayView2<f64>,
+        vectors: ArrayView2<f64>,
+        mut out: ArrayViewMut2<f64>,
+    ) {
+        let power = self.power;
+        let factor = 2.0 * f64::from(power) * self.factor;
+        for ((w, v), mut out) in rows
+            .rows()
+            .into_iter()
+            .zip(vectors.rows())
+            .zip(out.rows_mut())
+        {
+            let square = w.dot(&w);
+            let along = factor * square.powi(power - 1);
+            // |w|^2 itself has the same curvature everywhere
+            let radial = match power {
+                1 => 0.0,
+                _ => 2.0 * f64::from(power - 1) * factor * square.powi(power - 2) * w.dot(&v),
+            };
+            for ((out, w), v) in out.iter_mut().zip(w).zip(v) {
+                *out = along * v + radial * w;
+            }
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::targets::gradient_check;
+    use crate::targets::{gradient_check, hessian_check};
 
     #[test]
     fn gradient_agrees_with_differences() {
@@ -95,6 +122,11 @@ mod tests {
             (3, vec![-1.1]),
         ] {
             gradient_check(&mut Radial::new(0.8, power, w.len(), 1000), &w);
+            hessian_check(&mut Radial::new(0.8, power, w.len(), 1000), &w);
+            hessian_check(
+                &mut Radial::new(0.8, power, w.len(), 1000),
+                &vec![0.0; w.len()],
+            );
         }
     }
 

@@ -88,6 +88,38 @@ impl Target for TanhUnit {
             *loss = self.squared_errors(w).sum::<f64>() / n;
         }
     }
+
+    fn hessian_vectors(
+        &mut self,
+        rows: ArrayView2<f64>,
+        vectors: ArrayView2<f64>,
+        mut out: ArrayViewMut2<f64>,
+    ) {
+        let scale = 2.0 / self.x.len() as f64;
+        for ((w, v), mut out) in rows
+            .rows()
+            .into_iter()
+            .zip(vectors.rows())
+            .zip(out.rows_mut())
+        {
+            out.fill(0.0);
+            for (&x, &y) in self.x.iter().zip(&self.y) {
+                let h = (w[0] * x + w[1]).tanh();
+                let slope = 1.0 - h * h;
+                let error = w[2] * h + w[3] - y;
+                // along v: of the preactivation, of tanh, of its slope, of the output
+                let du = v[0] * x + v[1];
+                let dh = slope * du;
+                let dslope = -2.0 * h * dh;
+                let df = w[2] * dh + v[2] * h + v[3];
+                let inner = df * w[2] * slope + error * (v[2] * slope + w[2] * dslope);
+                out[0] += scale * inner * x;
+                out[1] += scale * inner;
+                out[2] += scale * (df * h + error * dh);
+                out[3] += scale * df;
+            }
+        }
+    }
 }
 
 impl SampleLosses for TanhUnit {
@@ -103,7 +135,7 @@ impl SampleLosses for TanhUnit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::targets::{gradient_check, sample_losses_check};
+    use crate::targets::{gradient_check, hessian_check, sample_losses_check};
     use ndarray::array;
 
     fn target() -> TanhUnit {
@@ -113,10 +145,12 @@ mod tests {
     }
 
     #[test]
-    fn gradient_agrees_with_differences() {
+    fn derivatives_agree_with_differences() {
         gradient_check(&mut target(), &[0.7, -0.3, 1.2, 0.1]);
         gradient_check(&mut target(), &[-3.0, 0.4, 0.2, -0.5]);
         sample_losses_check(&mut target(), &[0.7, -0.3, 1.2, 0.1]);
+        hessian_check(&mut target(), &[0.7, -0.3, 1.2, 0.1]);
+        hessian_check(&mut target(), &[-3.0, 0.4, 0.2, -0.5]);
     }
 
     #[test]

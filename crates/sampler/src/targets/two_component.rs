@@ -92,6 +92,31 @@ impl Target for TwoComponent {
             *loss = self.row([w[0], w[1]], 0..self.x.len()).0;
         }
     }
+
+    fn hessian_vectors(
+        &mut self,
+        rows: ArrayView2<f64>,
+        vectors: ArrayView2<f64>,
+        mut out: ArrayViewMut2<f64>,
+    ) {
+        let n = self.x.len() as f64;
+        for ((w, v), mut out) in rows
+            .rows()
+            .into_iter()
+            .zip(vectors.rows())
+            .zip(out.rows_mut())
+        {
+            out.fill(0.0);
+            for &x in self.x.iter() {
+                let share = density([w[0], w[1]], x).1;
+                let (a, b) = (w[0] - x, w[1] - x);
+                // of the share, along v
+                let change = share * (1.0 - share) * (b * v[1] - a * v[0]);
+                out[0] += (share * v[0] + a * change) / n;
+                out[1] += ((1.0 - share) * v[1] - b * change) / n;
+            }
+        }
+    }
 }
 
 impl SampleLosses for TwoComponent {
@@ -107,7 +132,7 @@ impl SampleLosses for TwoComponent {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::targets::{gradient_check, minibatch_check, sample_losses_check};
+    use crate::targets::{gradient_check, hessian_check, minibatch_check, sample_losses_check};
 
     fn samples() -> Vec<f64> {
         (0..15).map(|i| 2.0 * f64::from(i * i).sin()).collect()
@@ -118,6 +143,7 @@ mod tests {
         let mut target = TwoComponent::new(samples());
         for w in [[0.3, -0.8], [2.0, 2.0], [-30.0, 0.5]] {
             gradient_check(&mut target, &w);
+            hessian_check(&mut target, &w);
             sample_losses_check(&mut target, &w);
             minibatch_check(&mut target, &w, |k| {
                 TwoComponent::new(k.iter().map(|&k| samples()[k]).collect())
