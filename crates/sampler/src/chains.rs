@@ -121,6 +121,9 @@ pub struct Draws {
     pub observed: Option<Array3<f64>>,
     /// Parameters at the last draw, shape `[n_rows, d]`.
     pub last: Array2<f64>,
+    /// What the finite step and the noise of the minibatches add to each row's `nβ E L`, to first order, `[n_rows]`: the mean
+    /// over draws of `(ε/8) Σ s² nβ g (nβ g + γ (w - w*))` with the gradients `g` of the steps; see [`run`]. For SGLD alone.
+    pub step_bias: Option<Vec<f64>>,
     /// Accepted share of each row's proposals, `[n_rows]`, for kernels with a Metropolis test.
     pub acceptance: Option<Vec<f64>>,
 }
@@ -213,6 +216,10 @@ pub fn mask(selected: &[bool]) -> Result<Array2<f64>, RunError> {
 /// number of chain-steps done since its last call, from any thread. Rows are handed to the workers in blocks; the
 /// numbers depend neither on the blocks nor on the number of threads.
 ///
+/// [`Draws::step_bias`] comes from the quadratic case: with `nβL = κx²/2`, precision `a = κ + γ` and gradient noise of variance
+/// `c`, SGLD's stationary variance is `(1 + εc/4)/(a (1 - εa/4))`, so `E nβL` is too large by `(ε/8)(κ + κc/a)` to first order in
+/// ε, and `E[nβg (nβg + γx)] = κ + c`. The two agree where the loss, not γ, holds the parameter.
+///
 /// # Errors
 /// [`RunError`] names the shape, the setting or the number that no chain can be run with, before any is.
 pub fn run<T: Target + Clone + Send + Sync>(
@@ -231,6 +238,7 @@ pub fn run<T: Target + Clone + Send + Sync>(
         positions: plan.keep_positions.then(|| cube(d)),
         observed: ensemble.observable.map(|o| cube(o.n_values)),
         last: Array2::zeros((n_rows, d)),
+        step_bias: (plan.kernel == Kernel::Sgld).then(|| vec![0.0; n_rows]),
         acceptance: plan.kernel.is_metropolis().then(|| vec![0.0; n_rows]),
     };
     let blocks: Vec<_> = (0..n_rows)
@@ -262,6 +270,7 @@ pub fn run<T: Target + Clone + Send + Sync>(
                     let Draws {
                         positions,
                         observed,
+                        step_bias,
                         acceptance,
                         ..
                     } = &mut **all;
@@ -271,8 +280,13 @@ pub fn run<T: Target + Clone + Send + Sync>(
                             all.slice_mut(s![rows.clone(), .., ..]).assign(block);
                         }
                     }
-                    if let (Some(all), Some(block)) = (acceptance, &block.acceptance) {
-                        all[rows.clone()].copy_from_slice(block);
+                    for (all, block) in [
+                        (step_bias, &block.step_bias),
+                        (acceptance, &block.acceptance),
+                    ] {
+                        if let (Some(all), Some(block)) = (all, block) {
+                            all[rows.clone()].copy_from_slice(block);
+                        }
                     }
                 }
             });
@@ -390,10 +404,16 @@ fn run_block<T: Target>(
     let cube = |n_values: usize| Array3::zeros((n_rows, n_draws, n_values));
     let mut positions = plan.keep_positions.then(|| cube(d));
     let mut observed = ensemble.observable.map(|o| (o, cube(o.n_values)));
+    let is_sgld = plan.kernel == Kernel::Sgld;
+    let mut before = Array2::zeros(if is_sgld { (n_rows, d) } else { (0, 0) });
+    let mut step_bias = vec![0.0; n_rows];
     let last = plan.schedule.n_steps();
     for step in 0..=last {
         let draw = plan.schedule.draw(step);
         if let Some(k) = draw {
+            if is_sgld {
+                before.assign(&state.rows);
+            }
             for (i, distance) in distance.row_mut(k).iter_mut().enumerate() {
                 let pairs = state.rows.row(i).into_iter().zip(state.anchor.row(i));
                 *distance = pairs.map(|(w, a)| (w - a) * (w - a)).sum::<f64>().sqrt();
@@ -422,23 +442,48 @@ fn run_block<T: Target>(
                 .expect("rows are contiguous")
                 .copy_from_slice(&state.loss);
         }
+        if is_sgld && draw.is_some() {
+            for (i, sum) in step_bias.iter_mut().enumerate() {
+                *sum += excess(&state, &before, i);
+            }
+        }
         if (step + 1) % REPORT == 0 {
             progress((REPORT * n_rows) as u64);
         }
     }
     progress((last % REPORT * n_rows) as u64);
+    // the last draw is not left by a step
+    let n_left = (n_draws - 1) as f64;
+    step_bias.iter_mut().for_each(|sum| *sum /= n_left);
     let row_major = |a: Array2<f64>| a.reversed_axes().as_standard_layout().into_owned();
     Draws {
         loss: row_major(loss),
         distance: row_major(distance),
         positions,
         observed: observed.map(|(_, values)| values),
+        step_bias: is_sgld.then_some(step_bias),
         acceptance: plan.kernel.is_metropolis().then(|| {
             // a chain of no step has proposed nothing
             state.acceptance().unwrap_or_else(|| vec![f64::NAN; n_rows])
         }),
         last: state.rows,
     }
+}
+
+/// `(ε/8) Σ s² nβ g (nβ g + γ (w - w*))` of row `i` at `before`, the gradient of the step that left it.
+fn excess(state: &State, before: &Array2<f64>, i: usize) -> f64 {
+    let law = &state.dynamics[i];
+    let (nbeta, gamma) = (law.nbeta(), law.gamma());
+    let (mut sum, mut at) = (0.0, 0);
+    let scale = state.scale.as_ref().map(|scale| scale.row(i));
+    let away = before.row(i).into_iter().zip(state.anchor.row(i));
+    for (g, (w, a)) in state.grad.row(i).iter().zip(away) {
+        let g = nbeta * g;
+        let s = scale.as_ref().map_or(1.0, |scale| scale[at]);
+        sum += s * s * g * (g + gamma * (w - a));
+        at += 1;
+    }
+    0.125 * law.step_size() * sum
 }
 
 #[cfg(test)]

@@ -28,16 +28,19 @@ mod spectrum;
 mod state;
 mod stationarity;
 pub mod stream;
+mod summary;
 mod target;
 pub mod targets;
+mod thermodynamic;
 mod underdamped;
+mod waic;
 
 pub use chains::{Draws, Ensemble, Observable, Observe, Plan, RunError, Schedule, mask};
 pub use dynamics::{Dynamics, DynamicsError, Row};
 pub use hessian::{HessianError, hessian, spectrum};
 pub use kernel::{Adaptive, Kernel, KernelError};
 pub use lanczos::{Gauss, LanczosError, Nodes, Ritz, Tridiagonal, lanczos};
-pub use llc::{Llc, LlcError, Verdict, default_nbeta};
+pub use llc::{Llc, LlcError, Verdict, default_nbeta, running_llc};
 pub use minibatch::Minibatches;
 pub use minimum::{Minimum, MinimumError, find_minimum};
 pub use noise::{RowNoise, fill as fill_normals};
@@ -48,4 +51,9 @@ pub use sampling::{Sampling, SamplingError};
 pub use spectrum::{Probes, SpectralSum, Spectrum, SpectrumError};
 pub use state::State;
 pub use stationarity::{Slope, Stationarity};
+pub use summary::Summary;
 pub use target::{Batch, SampleLosses, Target};
+pub use thermodynamic::{
+    FreeEnergyDifference, LadderError, Rung, free_energy_difference, rungs, wbic,
+};
+pub use waic::{Waic, covariances};

@@ -5,35 +5,77 @@
 //! (Lau et al. 2023, arXiv:2308.12108). By definition it depends on `nβ` and `γ`; compare it with the exact value
 //! at the same settings, never with the asymptotic λ alone.
 
-use ndarray::{ArrayView2, Axis};
-use serde::{Deserialize, Serialize};
-use slt_stats::{ess_mean, mcse_mean, rhat};
+use std::ops::Range;
 
-/// From this many chains on, the standard error is taken from their spread.
-const ENOUGH_CHAINS: usize = 16;
+use ndarray::{Array2, ArrayView2, Axis, s};
+use serde::{Deserialize, Serialize};
+use slt_stats::DrawsError;
+
+use crate::chains::Draws;
+use crate::dynamics::Dynamics;
+use crate::summary::Summary;
+
 /// R-hat above which chains disagree (Vehtari et al. 2021, arXiv:1903.08008, section 4).
 const R_HAT_LIMIT: f64 = 1.01;
+/// Difference of the two halves of the chains, in its standard errors, above which they drift: p = 1e-5.
+const DRIFT_LIMIT: f64 = 4.4;
 /// Share of draws below `L(w*)` from which on `w*` is no minimum at the sampler's scale.
 const BELOW_LIMIT: f64 = 0.05;
+/// Share of the estimate that the step may add to it.
+const STEP_BIAS_LIMIT: f64 = 0.05;
+/// `-d ln λ̂ / d ln γ` above which γ decides the estimate, not the loss: a direction with `nβh = γ` has 1/2.
+const GAMMA_LIMIT: f64 = 0.5;
+/// Standard error, as a share of the estimate, above which it is too noisy to be of use.
+const MCSE_LIMIT: f64 = 0.1;
 
-/// What an estimate is worth.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// What an estimate is worth. Of several faults the worst is said: that of the lowest line here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// Chains agree, and hardly a draw is better than where they started.
+    /// None of the faults below.
     Ok,
-    /// R-hat is too large: run longer, or take a larger step.
+    /// The standard error is more than a tenth of the estimate.
+    UnderPowered,
+    /// The pull to `w*` decides more than half of the estimate.
+    OverLocalised,
+    /// The finite step, or the noise of the minibatches, adds more than a twentieth to the estimate.
+    BiasedStep,
+    /// Chains disagree, or their first halves with their second.
     NotConverged,
-    /// Too many draws have a lower loss than `w*`: train on, or the estimate is negative or biased low.
+    /// Too many draws have a lower loss than `w*`.
     NotAMinimum,
-    /// A chain's loss is not finite: take a smaller step.
+    /// A chain's loss is not finite.
     Diverged,
+}
+
+impl Verdict {
+    /// What to change, in one sentence; nothing where all is well.
+    pub fn advice(self) -> &'static str {
+        match self {
+            Self::Ok => "",
+            Self::UnderPowered => "Take more draws or more chains.",
+            Self::OverLocalised => {
+                "Lower gamma, or raise nbeta, or read the estimate as one at this gamma."
+            }
+            Self::BiasedStep => {
+                "Lower step_size, or take larger minibatches or a kernel with a Metropolis test."
+            }
+            Self::NotConverged => "Run longer, with more burn-in, or raise gamma.",
+            Self::NotAMinimum => {
+                "Train on to a minimum, or raise gamma: the estimate is biased low."
+            }
+            Self::Diverged => "Lower step_size.",
+        }
+    }
 }
 
 impl std::fmt::Display for Verdict {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
         f.write_str(match self {
             Self::Ok => "ok",
+            Self::UnderPowered => "under-powered",
+            Self::OverLocalised => "over-localised",
+            Self::BiasedStep => "biased step",
             Self::NotConverged => "not converged",
             Self::NotAMinimum => "not a minimum",
             Self::Diverged => "diverged",
@@ -51,32 +93,28 @@ pub enum LlcError {
     #[error("the loss at w* is {0}; expected a finite number")]
     InitialLoss(f64),
     /// A statistic could not be computed.
-    #[error("{0}")]
-    Statistic(String),
+    #[error(transparent)]
+    Statistic(#[from] DrawsError),
 }
 
 /// An estimate of the local learning coefficient at one point, from chains that were started there.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Llc {
-    /// `λ̂`, the mean over chains that did not diverge.
-    pub mean: f64,
-    /// Monte-Carlo standard error of `mean`: from the spread of the chains where there are at least 16, else from the
-    /// effective sample size.
-    pub mcse: f64,
-    /// Standard error from the spread of independent chains alone, where there are two or more.
-    pub mcse_chains: Option<f64>,
-    /// Standard error from the effective sample size alone.
-    pub mcse_ess: f64,
-    /// Effective number of draws for the mean.
-    pub ess: f64,
-    /// Rank-normalised split R-hat of the losses.
-    pub r_hat: f64,
-    /// `λ̂` of each chain; their standard deviation is *not* an error of `mean`.
-    pub per_chain: Vec<f64>,
+    /// `λ̂` over the chains that did not diverge.
+    #[serde(flatten)]
+    pub summary: Summary,
     /// Chains left out because a loss was not finite.
     pub n_diverged: usize,
     /// Share of the draws with a loss below `L(w*)`.
     pub share_below: f64,
+    /// `λ̂` of the second halves of the chains less that of the first, in its standard errors; from 24 draws on.
+    pub drift: Option<f64>,
+    /// What the finite step adds to `λ̂`, to first order; see [`Draws::step_bias`]. Where it is known.
+    pub step_bias: Option<f64>,
+    /// `-d ln λ̂ / d ln γ = Cov(nβL, γ/2 |w - w*|²)/λ̂`: the part of the estimate that γ decides. Where distances are known.
+    pub gamma_share: Option<f64>,
+    /// Mean of `|w - w*|` over the draws, where distances are known.
+    pub distance: Option<f64>,
     /// `L(w*)` over all samples. Units: nats.
     pub initial_loss: f64,
     /// `nβ`.
@@ -85,8 +123,16 @@ pub struct Llc {
     pub verdict: Verdict,
 }
 
+impl std::ops::Deref for Llc {
+    type Target = Summary;
+
+    fn deref(&self) -> &Summary {
+        &self.summary
+    }
+}
+
 impl Llc {
-    /// The estimate from the losses of the draws around one point.
+    /// The estimate from the losses of the draws around one point, without what needs more than losses.
     ///
     /// Shapes: `losses`: `[n_chains, n_draws]`, over all samples. Units: nats.
     ///
@@ -100,51 +146,124 @@ impl Llc {
         if !initial_loss.is_finite() {
             return Err(LlcError::InitialLoss(initial_loss));
         }
-        let whole: Vec<usize> = (0..losses.nrows())
-            .filter(|&i| losses.row(i).iter().all(|l| l.is_finite()))
-            .collect();
+        let whole = finite_rows(losses);
         if whole.is_empty() {
             return Err(LlcError::AllDiverged(losses.nrows()));
         }
         let scaled = losses
             .select(Axis(0), &whole)
             .mapv(|l| nbeta * (l - initial_loss));
-        let per_chain: Vec<f64> = scaled.mean_axis(Axis(1)).expect("there are draws").to_vec();
-        let r = per_chain.len() as f64;
-        let mean = per_chain.iter().sum::<f64>() / r;
-        let variance = per_chain.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (r - 1.0);
-        let mcse_chains = (per_chain.len() > 1).then(|| (variance / r).sqrt());
-        let statistic = |e: slt_stats::DrawsError| LlcError::Statistic(e.to_string());
-        let mcse_ess = mcse_mean(scaled.view()).map_err(statistic)?;
-        let r_hat = rhat(scaled.view()).map_err(statistic)?;
-        let n_diverged = losses.nrows() - whole.len();
-        let share_below = scaled.iter().filter(|&&x| x < 0.0).count() as f64 / scaled.len() as f64;
-        let verdict = if n_diverged > 0 {
-            Verdict::Diverged
-        } else if share_below > BELOW_LIMIT {
-            Verdict::NotAMinimum
-        } else if !(r_hat <= R_HAT_LIMIT) {
-            Verdict::NotConverged
-        } else {
-            Verdict::Ok
-        };
-        Ok(Self {
-            mean,
-            mcse: mcse_chains
-                .filter(|_| per_chain.len() >= ENOUGH_CHAINS)
-                .unwrap_or(mcse_ess),
-            mcse_chains,
-            mcse_ess,
-            ess: ess_mean(scaled.view()).map_err(statistic)?,
-            r_hat,
-            per_chain,
-            n_diverged,
-            share_below,
+        let mut llc = Self {
+            n_diverged: losses.nrows() - whole.len(),
+            share_below: scaled.iter().filter(|&&x| x < 0.0).count() as f64 / scaled.len() as f64,
+            drift: drift(scaled.view())?,
+            step_bias: None,
+            gamma_share: None,
+            distance: None,
             initial_loss,
             nbeta,
-            verdict,
-        })
+            verdict: Verdict::Ok,
+            summary: Summary::new(scaled.view())?,
+        };
+        llc.verdict = llc.judge();
+        Ok(llc)
     }
+
+    /// The estimate from the draws of the rows `chains`, all around one point of loss `initial_loss` and with one `dynamics`.
+    ///
+    /// # Errors
+    /// Those of [`Self::from_losses`].
+    pub fn from_draws(
+        draws: &Draws,
+        chains: Range<usize>,
+        initial_loss: f64,
+        dynamics: &Dynamics,
+    ) -> Result<Self, LlcError> {
+        let losses = draws.loss.slice(s![chains.clone(), ..]);
+        let mut llc = Self::from_losses(losses, initial_loss, dynamics.nbeta())?;
+        let whole: Vec<usize> = finite_rows(losses)
+            .iter()
+            .map(|&i| chains.start + i)
+            .collect();
+        let n_chains = whole.len() as f64;
+        let of = |values: &Vec<f64>| whole.iter().map(|&i| values[i]).sum::<f64>() / n_chains;
+        llc.step_bias = draws.step_bias.as_ref().map(of);
+        // covariances within chains: the mean of a chain is not shared
+        let (mut covariance, mut distance) = (0.0, 0.0);
+        for &i in &whole {
+            let (losses, distances) = (draws.loss.row(i), draws.distance.row(i));
+            let n_draws = losses.len() as f64;
+            let (l, r) = (
+                losses.sum() / n_draws,
+                distances.mapv(|r| r * r).sum() / n_draws,
+            );
+            let pairs = losses.iter().zip(distances);
+            let sum: f64 = pairs
+                .map(|(loss, away)| (loss - l) * (away * away - r))
+                .sum();
+            covariance += sum / (n_draws - 1.0) / n_chains;
+            distance += distances.sum() / n_draws / n_chains;
+        }
+        let pull = 0.5 * dynamics.gamma() * dynamics.nbeta() * covariance / dynamics.temperature();
+        llc.gamma_share = Some(pull / llc.mean);
+        llc.distance = Some(distance);
+        llc.verdict = llc.judge();
+        Ok(llc)
+    }
+
+    fn judge(&self) -> Verdict {
+        let summary = &self.summary;
+        let share = |part: Option<f64>| part.unwrap_or(0.0) / summary.mean.abs();
+        // comparisons so that a NaN is a fault
+        if self.n_diverged > 0 {
+            Verdict::Diverged
+        } else if self.share_below > BELOW_LIMIT {
+            Verdict::NotAMinimum
+        } else if !(summary.r_hat <= R_HAT_LIMIT && self.drift.unwrap_or(0.0).abs() <= DRIFT_LIMIT)
+        {
+            Verdict::NotConverged
+        } else if !(share(self.step_bias) <= STEP_BIAS_LIMIT) {
+            Verdict::BiasedStep
+        } else if !(self.gamma_share.unwrap_or(0.0) <= GAMMA_LIMIT) {
+            Verdict::OverLocalised
+        } else if !(summary.mcse <= MCSE_LIMIT * summary.mean.abs()) {
+            Verdict::UnderPowered
+        } else {
+            Verdict::Ok
+        }
+    }
+}
+
+/// The running estimate: `nβ` times the mean of the losses up to each draw less `initial_loss`, chain by chain.
+///
+/// Shapes: `losses` and the result: `[n_chains, n_draws]`.
+pub fn running_llc(losses: ArrayView2<f64>, initial_loss: f64, nbeta: f64) -> Array2<f64> {
+    let mut running = losses.to_owned();
+    for mut chain in running.rows_mut() {
+        let mut sum = 0.0;
+        for (k, value) in chain.iter_mut().enumerate() {
+            sum += nbeta * (*value - initial_loss);
+            *value = sum / (k + 1) as f64;
+        }
+    }
+    running
+}
+
+fn drift(values: ArrayView2<f64>) -> Result<Option<f64>, DrawsError> {
+    let half = values.ncols() / 2;
+    if half < 12 {
+        return Ok(None);
+    }
+    let first = Summary::new(values.slice(s![.., ..half]))?;
+    let second = Summary::new(values.slice(s![.., half..]))?;
+    let mcse = first.mcse_ess.hypot(second.mcse_ess);
+    Ok(Some((second.mean - first.mean) / mcse))
+}
+
+fn finite_rows(losses: ArrayView2<f64>) -> Vec<usize> {
+    (0..losses.nrows())
+        .filter(|&i| losses.row(i).iter().all(|l| l.is_finite()))
+        .collect()
 }
 
 /// The field's default `nβ = n / ln n` for `n` samples.
@@ -161,7 +280,6 @@ mod tests {
     use super::*;
     use crate::noise::fill;
     use crate::stream::Purpose;
-    use ndarray::{Array2, s};
 
     /// Losses above 1.5 like those of a chain that mixes at once: half the square of a standard normal, over 10.
     fn losses(n_chains: usize, n_draws: usize) -> Array2<f64> {
@@ -175,57 +293,16 @@ mod tests {
     /// Chains of 1, 2, 3 and of 3, 4, 5 above the initial loss 2, at nβ = 10.
     #[test]
     fn by_hand() {
-        let losses = Array2::from_shape_fn((2, 12), |(i, j)| 3.0 + 2.0 * i as f64 + (j % 3) as f64);
+        let losses = Array2::from_shape_fn((2, 24), |(i, j)| 3.0 + 2.0 * i as f64 + (j % 3) as f64);
         let llc = Llc::from_losses(losses.view(), 2.0, 10.0).expect("an estimate");
-        assert_eq!(
-            (llc.mean, llc.per_chain.as_slice()),
-            (30.0, &[20.0, 40.0][..])
-        );
-        // variance 200 over 2 chains
-        approx::assert_relative_eq!(
-            llc.mcse_chains.expect("two chains"),
-            10.0,
-            max_relative = 1e-15
-        );
-        assert_eq!(
-            llc.mcse, llc.mcse_ess,
-            "two chains are too few for their spread"
-        );
+        assert_eq!(llc.per_chain, [20.0, 40.0]);
         assert_eq!((llc.share_below, llc.n_diverged), (0.0, 0));
         assert_eq!((llc.initial_loss, llc.nbeta), (2.0, 10.0));
         assert_eq!(llc.verdict, Verdict::NotConverged);
         // from 3.5 on, a chain's first draw of three is below; equal is not below
         let llc = Llc::from_losses(losses.view(), 4.0, 10.0).expect("an estimate");
-        assert_eq!((llc.mean, llc.share_below), (10.0, 4.0 / 24.0));
+        assert_eq!((llc.mean, llc.share_below), (10.0, 8.0 / 48.0));
         assert_eq!(llc.verdict, Verdict::NotAMinimum);
-    }
-
-    #[test]
-    fn statistics_are_those_of_slt_stats() {
-        let losses = losses(4, 500);
-        let llc = Llc::from_losses(losses.view(), 1.5, 10.0).expect("an estimate");
-        let scaled = losses.mapv(|l| 10.0 * (l - 1.5));
-        assert_eq!(llc.ess, ess_mean(scaled.view()).expect("draws"));
-        assert_eq!(llc.r_hat, rhat(scaled.view()).expect("draws"));
-        assert_eq!(llc.mcse_ess, mcse_mean(scaled.view()).expect("draws"));
-        assert_eq!(llc.verdict, Verdict::Ok);
-        // ½ with variance ½: the standard errors are the independent draws', up to their own noise
-        let error = (0.5f64 / 2000.0).sqrt();
-        assert!((llc.mean - 0.5).abs() < 4.4 * error, "{}", llc.mean);
-        let ratio = llc.mcse_ess / error;
-        assert!(1.0 / 1.5 < ratio && ratio < 1.5, "{ratio}");
-    }
-
-    #[test]
-    fn the_spread_of_sixteen_chains_is_the_error() {
-        let losses = losses(16, 100);
-        let llc =
-            |n: usize| Llc::from_losses(losses.slice(s![..n, ..]), 1.5, 10.0).expect("an estimate");
-        assert_eq!(Some(llc(16).mcse), llc(16).mcse_chains);
-        assert_eq!(llc(15).mcse, llc(15).mcse_ess);
-        assert_ne!(Some(llc(15).mcse), llc(15).mcse_chains);
-        assert_eq!((llc(1).mcse_chains, llc(1).mcse), (None, llc(1).mcse_ess));
-        assert!(llc(1).mcse.is_finite());
     }
 
     /// One bad draw loses its chain, and nothing else.
@@ -292,6 +369,85 @@ mod tests {
         all[[0, 0]] = f64::NAN;
         assert_eq!(verdict(&all), Verdict::Diverged);
         assert_eq!(Verdict::NotAMinimum.to_string(), "not a minimum");
+    }
+
+    fn draws(losses: Array2<f64>, distance: Array2<f64>, step_bias: f64) -> Draws {
+        let n_rows = losses.nrows();
+        Draws {
+            loss: losses,
+            distance,
+            positions: None,
+            observed: None,
+            last: Array2::zeros((n_rows, 1)),
+            step_bias: Some(vec![step_bias; n_rows]),
+            acceptance: None,
+        }
+    }
+
+    #[test]
+    fn what_distances_and_forces_tell() {
+        let dynamics = Dynamics::new(1e-3, 10.0, 4.0).expect("valid");
+        let losses = losses(6, 500);
+        // nβ(L - 1.5) = x²/2, and |w - w*| = x/2: γ/2 |w - w*|² = x²/2, too
+        let distance = losses.mapv(|l| (20.0 * (l - 1.5)).sqrt() / 2.0);
+        let of = |step_bias, chains| {
+            let draws = draws(losses.clone(), distance.clone(), step_bias);
+            Llc::from_draws(&draws, chains, 1.5, &dynamics).expect("an estimate")
+        };
+        let llc = of(0.02, 1..5);
+        let same = Llc::from_losses(losses.slice(s![1..5, ..]), 1.5, 10.0).expect("an estimate");
+        assert_eq!(llc.summary, same.summary);
+        assert_eq!(llc.step_bias, Some(0.02));
+        // Cov(x²/2, x²/2)/E[x²/2] = 1
+        let share = llc.gamma_share.expect("distances are known");
+        assert!((share - 1.0).abs() < 0.2, "{share}");
+        assert_eq!(
+            (same.verdict, llc.verdict),
+            (Verdict::Ok, Verdict::OverLocalised)
+        );
+        assert_eq!(of(0.1, 1..5).verdict, Verdict::BiasedStep);
+        let mean = distance.slice(s![1..5, ..]).mean().expect("draws");
+        approx::assert_relative_eq!(llc.distance.expect("known"), mean, max_relative = 1e-12);
+        // by hand: losses 2, 3, 4 at squared distances 1, 4, 10, eight times
+        let three = draws(
+            Array2::from_shape_fn((1, 24), |(_, k)| 2.0 + (k % 3) as f64),
+            Array2::from_shape_fn((1, 24), |(_, k)| [1.0, 2.0, 10f64.sqrt()][k % 3]),
+            0.0,
+        );
+        let llc = Llc::from_draws(&three, 0..1, 1.0, &dynamics).expect("an estimate");
+        let expected = 0.5 * 4.0 * 10.0 * (72.0 / 23.0) / 20.0;
+        let share = llc.gamma_share.expect("known");
+        approx::assert_relative_eq!(share, expected, max_relative = 1e-13);
+    }
+
+    #[test]
+    fn a_drift_is_not_convergence() {
+        let mut drifting = losses(4, 500);
+        for (_, mut draw) in drifting.axis_iter_mut(Axis(1)).enumerate().skip(250) {
+            draw.mapv_inplace(|l| 1.5 + 1.6 * (l - 1.5));
+        }
+        let llc = Llc::from_losses(drifting.view(), 1.5, 10.0).expect("an estimate");
+        assert!(llc.drift.expect("draws enough") > 4.4, "{llc:?}");
+        assert_eq!(llc.verdict, Verdict::NotConverged);
+        let short = Llc::from_losses(losses(4, 22).view(), 1.5, 10.0).expect("an estimate");
+        assert_eq!(short.drift, None);
+    }
+
+    #[test]
+    fn too_few_draws_are_under_powered() {
+        let llc = Llc::from_losses(losses(2, 60).view(), 1.5, 10.0).expect("an estimate");
+        assert!(llc.mcse > 0.1 * llc.mean && llc.r_hat <= 1.01, "{llc:?}");
+        assert_eq!(llc.verdict, Verdict::UnderPowered);
+        for verdict in [Verdict::UnderPowered, Verdict::Diverged] {
+            assert!(!verdict.advice().is_empty());
+        }
+        assert!(Verdict::Ok.advice().is_empty() && Verdict::Ok < Verdict::Diverged);
+    }
+
+    #[test]
+    fn the_running_mean() {
+        let running = running_llc(ndarray::array![[3.0, 5.0, 4.0]].view(), 2.0, 10.0);
+        assert_eq!(running, ndarray::array![[10.0, 20.0, 20.0]]);
     }
 
     #[test]
