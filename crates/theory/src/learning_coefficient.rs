@@ -116,6 +116,13 @@ impl LearningCoefficient {
         Self::new(lambda, multiplicity).expect("the family's formula gives a valid pair")
     }
 
+    /// As [`Self::from_formula`], for `λ = numer/denom` of a family whose range of sizes keeps it in 64 bits when reduced.
+    pub(crate) fn from_fraction(numer: i128, denom: i128, multiplicity: u32) -> Self {
+        let lambda =
+            narrow(Ratio::new(numer, denom)).expect("the family's range keeps λ in 64 bits");
+        Self::from_formula(lambda, multiplicity)
+    }
+
     /// λ, exact.
     pub fn lambda(self) -> Rational64 {
         self.lambda
@@ -213,7 +220,7 @@ fn widen(x: Rational64) -> Ratio<i128> {
     Ratio::new_raw(i128::from(*x.numer()), i128::from(*x.denom()))
 }
 
-fn narrow(x: Ratio<i128>) -> Result<Rational64, LearningCoefficientError> {
+pub(crate) fn narrow(x: Ratio<i128>) -> Result<Rational64, LearningCoefficientError> {
     let (numer, denom) = x.into_raw();
     match (i64::try_from(numer), i64::try_from(denom)) {
         (Ok(numer), Ok(denom)) => Ok(Rational64::new_raw(numer, denom)),

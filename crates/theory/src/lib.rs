@@ -20,7 +20,9 @@
 //! `gamma` is the localisation strength; `step_size` is ε with drift ε/2 and noise variance ε.
 //! Absent by design: random numbers, files, tensors.
 
+mod attention;
 mod bessel_k;
+mod deep_linear;
 mod factor_analysis;
 mod finite_mixture;
 mod free_energy;
@@ -28,14 +30,20 @@ mod gaussian_latent_forest;
 #[cfg(test)]
 mod jacobian_rank;
 mod known;
+mod latent_class;
+mod latent_dirichlet;
 mod learning_coefficient;
 mod least_squares;
+mod linear_in_parameters;
 mod localised_gaussian;
+#[cfg(test)]
+mod matrix_germ;
 mod mixture_moments;
 mod modular_addition;
 mod modular_fourier;
 mod naive_bayes;
 mod newton;
+mod nmf;
 mod normal_crossing;
 mod normal_crossing_law;
 mod partially_linear;
@@ -43,10 +51,18 @@ mod prime_field;
 mod quadratic_network;
 pub mod quadratic_theorems;
 mod radial;
+#[cfg(test)]
+mod rank_pattern;
 mod reduced_rank;
+mod reduced_rank_local;
 mod regular;
 mod sgld_law;
+#[cfg(test)]
+mod singular_value_chain;
+mod size;
+mod softmax_linear;
 mod superposition;
+mod symmetric_factorisation;
 mod tanh_network;
 mod thermal;
 mod univariate;
@@ -54,19 +70,25 @@ mod vandermonde;
 #[cfg(test)]
 mod vertex_enumeration;
 
+pub use attention::Attention;
 pub use bessel_k::scaled_bessel_k;
+pub use deep_linear::{DeepLinear, DeepLinearError};
 pub use factor_analysis::{FactorAnalysis, FactorAnalysisError, FactorAnalysisTruth};
 pub use finite_mixture::{FiniteMixture, FiniteMixtureError, added_component};
 pub use free_energy::{FreeEnergyError, Phase, critical_n, crossings, winning_phase};
 pub use gaussian_latent_forest::{GaussianLatentForest, GaussianLatentForestError};
 pub use known::{Known, NotExact, NotOrdered};
+pub use latent_class::LatentClass;
+pub use latent_dirichlet::LatentDirichlet;
 pub use learning_coefficient::{LearningCoefficient, LearningCoefficientError};
 pub use least_squares::{LeastSquares, LeastSquaresError};
+pub use linear_in_parameters::{LinearInParameters, LinearInParametersError};
 pub use localised_gaussian::{LocalisedGaussian, LocalisedGaussianError};
 pub use modular_addition::{ModularAddition, ModularAdditionError, ModularLoss};
 pub use modular_fourier::{FourierSolution, FourierSolutionError};
 pub use naive_bayes::{ClassWeights, NaiveBayes, NaiveBayesError, NaiveBayesTruth};
 pub use newton::{Newton, NewtonError};
+pub use nmf::{NmfError, NmfTruth, NonNegativeFactorisation};
 pub use normal_crossing::{NormalCrossing, NormalCrossingError};
 pub use normal_crossing_law::{NormalCrossingLaw, NormalCrossingLawError};
 pub use partially_linear::{PartiallyLinear, PartiallyLinearError, PartiallyLinearLaw};
@@ -75,10 +97,14 @@ pub use quadratic_network::{
     QuadraticNetwork, QuadraticNetworkError, Support, padded_by_dead_units, quadratic_unit_zero,
 };
 pub use radial::{Radial, RadialError};
-pub use reduced_rank::{ReducedRank, ReducedRankError};
+pub use reduced_rank::ReducedRank;
+pub use reduced_rank_local::{ReducedRankLocal, ReducedRankLocalError};
 pub use regular::regular;
 pub use sgld_law::{ChainAverage, SgldLaw, StepTooLarge};
+pub use size::{MAX_WIDTH, SizeError};
+pub use softmax_linear::SoftmaxLinear;
 pub use superposition::{Superposition, SuperpositionError, superposition_loss};
+pub use symmetric_factorisation::SymmetricFactorisation;
 pub use tanh_network::{TanhNetwork, TanhNetworkError};
 pub use thermal::{Canonical, DensityOfStates, ThermalError, ThermalPhase, melting_temperature};
 pub use vandermonde::{Vandermonde, VandermondeError};
