@@ -22,6 +22,7 @@ mod minibatch;
 mod minimum;
 mod noise;
 mod quadratic_prediction;
+mod restricted;
 mod sampling;
 mod sgld;
 mod spectrum;
@@ -47,6 +48,7 @@ pub use noise::{RowNoise, fill as fill_normals};
 pub use quadratic_prediction::{
     QuadraticPrediction, QuadraticPredictionError, quadratic_chain_mean,
 };
+pub use restricted::Restricted;
 pub use sampling::{Sampling, SamplingError};
 pub use spectrum::{Probes, SpectralSum, Spectrum, SpectrumError};
 pub use state::State;

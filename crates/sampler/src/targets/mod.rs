@@ -98,7 +98,7 @@ fn minibatch_check<T: crate::Target>(target: &mut T, w: &[f64], of: impl Fn(&[us
 /// Asserts that the target's own Hessian-vector products at `w` agree with differences of its gradient to 1e-8 of the
 /// largest product, and that each row is answered by itself.
 #[cfg(test)]
-fn hessian_check(target: &mut impl crate::Target, w: &[f64]) {
+pub(crate) fn hessian_check(target: &mut impl crate::Target, w: &[f64]) {
     use ndarray::{Array2, s};
     let d = w.len();
     // unit vectors, and one that mixes them
