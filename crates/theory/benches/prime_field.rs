@@ -1,7 +1,7 @@
-//! Exact rank over a prime field: products a second, and the certificate of a network of modular addition.
+//! Exact rank over a prime field: of dense matrices, and of the Jacobian of a network for modular addition at saturation.
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
-use slt_theory::{FieldMatrix, PrimeField};
+use slt_theory::{FieldMatrix, ModularAddition, ModularLoss, PrimeField};
 
 fn rank(c: &mut Criterion) {
     let field = PrimeField::LARGE;
@@ -13,6 +13,11 @@ fn rank(c: &mut Criterion) {
             b.iter_batched(|| matrix.clone(), FieldMatrix::rank, BatchSize::LargeInput);
         });
     }
+    let pairs: Vec<(u32, u32)> = (0..121).map(|i| (i / 11, i % 11)).collect();
+    let network = ModularAddition::new(11, 43, ModularLoss::Squared, 121).expect("valid sizes");
+    group.bench_function("addition modulo 11, width 43", |b| {
+        b.iter(|| network.jacobian_rank(&pairs));
+    });
 }
 
 criterion_group!(benches, rank);

@@ -235,34 +235,65 @@ impl Support {
         }
     }
 
-    /// The product `(a·x)(b·x)` of two linear forms, as the data see it.
-    fn product(&self, field: PrimeField, a: &[u32], b: &[u32]) -> Vec<u32> {
-        let coefficient = |i: usize, j: usize| {
-            let ij = field.multiply(a[i], b[j]);
-            match i == j {
-                true => ij,
-                false => field.add(ij, field.multiply(a[j], b[i])),
-            }
-        };
-        let value = |form: &[u32], input: &[i64]| {
-            form.iter().zip(input).fold(0, |sum, (&w, &x)| {
-                field.add(sum, field.multiply(w, field.element(x)))
-            })
+    /// The square `(w·x)²`, as the data see it.
+    fn square(&self, field: PrimeField, w: &[u32]) -> Vec<u32> {
+        let coefficient = |&(i, j): &(usize, usize)| {
+            let product = field.multiply(w[i], w[j]);
+            field.multiply(product, field.element(if i == j { 1 } else { 2 }))
         };
         match self {
-            Self::QuadraticForms => (0..a.len())
-                .flat_map(|i| (0..=i).map(move |j| (i, j)))
-                .map(|(i, j)| coefficient(i, j))
-                .collect(),
-            Self::Monomials(monomials) => {
-                monomials.iter().map(|&(i, j)| coefficient(i, j)).collect()
-            }
+            Self::QuadraticForms => all_monomials(w.len()).iter().map(coefficient).collect(),
+            Self::Monomials(monomials) => monomials.iter().map(coefficient).collect(),
             Self::Inputs(inputs) => inputs
                 .iter()
-                .map(|x| field.multiply(value(a, x), value(b, x)))
+                .map(|x| value(field, w, x))
+                .map(|y| field.multiply(y, y))
                 .collect(),
         }
     }
+
+    /// The products `(w·x) x_l`, one row for each `l`, as the data see them.
+    fn tangents(&self, field: PrimeField, w: &[u32]) -> Vec<Vec<u32>> {
+        let coefficients = |monomials: &[(usize, usize)], l: usize| {
+            let coefficient = |&(i, j): &(usize, usize)| match (i == l, j == l) {
+                (true, _) => w[j],
+                (false, true) => w[i],
+                (false, false) => 0,
+            };
+            monomials.iter().map(coefficient).collect()
+        };
+        let axes = 0..w.len();
+        match self {
+            Self::QuadraticForms => {
+                let all = all_monomials(w.len());
+                axes.map(|l| coefficients(&all, l)).collect()
+            }
+            Self::Monomials(monomials) => axes.map(|l| coefficients(monomials, l)).collect(),
+            Self::Inputs(inputs) => {
+                let values: Vec<u32> = inputs.iter().map(|x| value(field, w, x)).collect();
+                let row = |l: usize| {
+                    let pairs = values.iter().zip(inputs);
+                    pairs
+                        .map(|(&y, x)| field.multiply(y, field.element(x[l])))
+                        .collect()
+                };
+                axes.map(row).collect()
+            }
+        }
+    }
+}
+
+fn all_monomials(n_inputs: usize) -> Vec<(usize, usize)> {
+    (0..n_inputs)
+        .flat_map(|i| (0..=i).map(move |j| (i, j)))
+        .collect()
+}
+
+/// `form · input`.
+fn value(field: PrimeField, form: &[u32], input: &[i64]) -> u32 {
+    form.iter().zip(input).fold(0, |sum, (&w, &x)| {
+        field.add(sum, field.multiply(w, field.element(x)))
+    })
 }
 
 /// The weights `w_k` and the outgoing weights `V_k` of a unit, over a field.
@@ -289,21 +320,21 @@ pub(crate) fn rank_at(
 ) -> usize {
     let mut squares: Vec<Vec<u32>> = units
         .iter()
-        .map(|unit| support.product(field, &unit.weights, &unit.weights))
+        .map(|unit| support.square(field, &unit.weights))
         .collect();
     let n_columns = squares[0].len();
     if constants == Constants::Removed {
         squares.push(vec![1; n_columns]);
     }
     let squares = FieldMatrix::from_rows(field, n_columns, squares);
+    // A unit with V = 0 adds its square alone.
+    let units: Vec<&Unit> = units
+        .iter()
+        .filter(|u| u.head.iter().any(|&v| v != 0))
+        .collect();
     let tangents = units
         .iter()
-        .flat_map(|unit| {
-            (0..unit.weights.len()).map(|i| {
-                let axis: Vec<u32> = (0..unit.weights.len()).map(|j| u32::from(i == j)).collect();
-                support.product(field, &unit.weights, &axis)
-            })
-        })
+        .flat_map(|unit| support.tangents(field, &unit.weights))
         .collect();
     let tangents = FieldMatrix::from_rows(field, n_columns, tangents).modulo(squares);
     let n_left = tangents.n_columns();
