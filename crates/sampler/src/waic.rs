@@ -112,7 +112,7 @@ mod tests {
     fn normal_location() {
         let x = [0.3, -1.1, 0.8];
         let centre = x.iter().sum::<f64>() / 3.0;
-        let (n_chains, n_draws) = (20, 2000);
+        let (n_chains, n_draws) = (20usize, 2000usize);
         let mut normals = vec![0.0f32; (n_chains * n_draws).next_multiple_of(64)];
         fill(3, Purpose::Data, 0, 0, &mut normals);
         let w = |c: usize, k: usize| centre + f64::from(normals[c * n_draws + k]) / 3f64.sqrt();
