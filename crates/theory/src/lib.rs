@@ -10,7 +10,8 @@
 //!   ([`Phase`], with its thermal counterpart [`ThermalPhase`]);
 //! - **finite n and gamma**: `E[nbeta (L - L(w*))]` under `exp(-nbeta L - gamma/2 |w - w*|^2)`, the
 //!   number that an LLC estimator converges to ([`LocalisedGaussian`], [`LeastSquares`],
-//!   [`NormalCrossingLaw`], [`PartiallyLinear`]);
+//!   [`NormalCrossingLaw`], [`PartiallyLinear`]; as a [`FiniteLaw`]: [`monomial_law`], [`radial_law`],
+//!   [`radial_product_law`], [`box_law`], [`reduced_rank_law`]);
 //! - **finite step and chain**: the exact mean and variance of what an SGLD chain reports ([`SgldLaw`]).
 //!
 //! A sampler is tested against the last two, never against `lambda`: for `K = w1^2 w2^2`
@@ -22,10 +23,13 @@
 
 mod attention;
 mod bessel_k;
+mod box_law;
 mod deep_linear;
 mod factor_analysis;
+mod finite_law;
 mod finite_mixture;
 mod free_energy;
+mod gauss_legendre;
 mod gaussian_latent_forest;
 #[cfg(test)]
 mod jacobian_rank;
@@ -36,8 +40,10 @@ mod learning_coefficient;
 mod least_squares;
 mod linear_in_parameters;
 mod localised_gaussian;
+mod log_gamma;
 #[cfg(test)]
 mod matrix_germ;
+mod mellin_barnes;
 mod mixture_moments;
 mod modular_addition;
 mod modular_fourier;
@@ -51,9 +57,11 @@ mod prime_field;
 mod quadratic_network;
 pub mod quadratic_theorems;
 mod radial;
+mod radial_product_law;
 #[cfg(test)]
 mod rank_pattern;
 mod reduced_rank;
+mod reduced_rank_law;
 mod reduced_rank_local;
 mod regular;
 mod sgld_law;
@@ -72,8 +80,10 @@ mod vertex_enumeration;
 
 pub use attention::Attention;
 pub use bessel_k::scaled_bessel_k;
+pub use box_law::box_law;
 pub use deep_linear::{DeepLinear, DeepLinearError};
 pub use factor_analysis::{FactorAnalysis, FactorAnalysisError, FactorAnalysisTruth};
+pub use finite_law::{FiniteLaw, FiniteLawError};
 pub use finite_mixture::{FiniteMixture, FiniteMixtureError, added_component};
 pub use free_energy::{FreeEnergyError, Phase, critical_n, crossings, winning_phase};
 pub use gaussian_latent_forest::{GaussianLatentForest, GaussianLatentForestError};
@@ -97,7 +107,9 @@ pub use quadratic_network::{
     QuadraticNetwork, QuadraticNetworkError, Support, padded_by_dead_units, quadratic_unit_zero,
 };
 pub use radial::{Radial, RadialError};
+pub use radial_product_law::{monomial_law, radial_law, radial_product_law};
 pub use reduced_rank::ReducedRank;
+pub use reduced_rank_law::reduced_rank_law;
 pub use reduced_rank_local::{ReducedRankLocal, ReducedRankLocalError};
 pub use regular::regular;
 pub use sgld_law::{ChainAverage, SgldLaw, StepTooLarge};
