@@ -4,12 +4,24 @@
 //! `λ = min_i (h_i + 1)/(2k_i)` over the coordinates with `k_i > 0`, and `m` counts the minimisers.
 //! By resolution of singularities every analytic K has this form in local coordinates
 //! (Watanabe 2009, *Algebraic Geometry and Statistical Learning Theory*, ch. 4).
+//!
+//! A regression function or a mean that is a monomial is one coordinate: `y = w^k x + noise`, and the normal distribution with mean `w^k`
+//! and variance 1, have `K = c w^(2k)` at the truth 0, hence `(1/(2k), 1)`.
 
 use num_rational::Rational64;
 
 use crate::LearningCoefficient;
 
 /// The germ `∏ w_i^(2k_i)` with prior `∏ |w_i|^(h_i)` at the origin.
+///
+/// ```
+/// use slt_theory::NormalCrossing;
+///
+/// // The normal distribution with mean w³ and variance 1, against mean 0: K = w⁶/2.
+/// let cubic = NormalCrossing::with_positive_prior(&[3])?;
+/// assert_eq!(cubic.learning_coefficient().to_string(), "λ = 1/6, m = 1");
+/// # Ok::<(), slt_theory::NormalCrossingError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NormalCrossing {
     half_exponents: Vec<u32>,
@@ -120,6 +132,19 @@ mod tests {
                 .learning_coefficient(),
             regular(1)
         );
+    }
+
+    /// Exponents of 32 bits: the rates are exact.
+    #[test]
+    fn large_exponents() {
+        let large = NormalCrossing::new(&[u32::MAX, 1], &[0, u32::MAX]).unwrap();
+        assert_eq!(
+            large.learning_coefficient(),
+            LearningCoefficient::new(Rational64::new(1, 2 * i64::from(u32::MAX)), 1).unwrap()
+        );
+        let prior = NormalCrossing::new(&[1], &[u32::MAX]).unwrap();
+        let lambda = prior.learning_coefficient().lambda();
+        assert_eq!(lambda, Rational64::from_integer(1 << 31));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! Sturm's theorem counts the real ones among them.
 
 use num_rational::BigRational;
-use num_traits::{Signed, Zero};
+use num_traits::{One, Signed, Zero};
 
 /// `Σ c_k t^k`, lowest power first, no zero at the end; `[]` is the zero polynomial.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,6 +126,19 @@ impl Univariate {
             .flat_map(|(factor, k)| vec![k; factor.n_real_roots()])
             .collect()
     }
+
+    /// The root of multiplicity above half of the degree, with its multiplicity. There is at most one, and it is rational.
+    pub(crate) fn dominant_root(&self) -> Option<(BigRational, u32)> {
+        let degree = self.0.len().saturating_sub(1);
+        self.squarefree_factors()
+            .into_iter()
+            .zip(1u32..)
+            .find(|(factor, k)| 2 * (*k as usize) > degree && !factor.is_constant())
+            .map(|(factor, k)| {
+                debug_assert!(factor.0.len() == 2 && factor.0[1].is_one());
+                (-&factor.0[0], k)
+            })
+    }
 }
 
 #[cfg(test)]
@@ -175,6 +188,24 @@ mod tests {
         assert_eq!(polynomial(&[1, 2, 0, 0]), polynomial(&[1, 2]));
     }
 
+    #[test]
+    fn dominant_roots() {
+        let ratio = |n: i64, d: i64| BigRational::new(n.into(), d.into());
+        assert_eq!(
+            polynomial(&[9, -12, 4]).dominant_root(),
+            Some((ratio(3, 2), 2))
+        );
+        assert_eq!(polynomial(&[3, -2]).dominant_root(), Some((ratio(3, 2), 1)));
+        // t²(t − 1): above half; t²(t − 1)²: not.
+        assert_eq!(
+            polynomial(&[0, 0, -1, 1]).dominant_root(),
+            Some((ratio(0, 1), 2))
+        );
+        assert_eq!(polynomial(&[0, 0, 1, -2, 1]).dominant_root(), None);
+        assert_eq!(polynomial(&[7]).dominant_root(), None);
+        assert_eq!(polynomial(&[-2, 0, 1]).dominant_root(), None);
+    }
+
     proptest! {
         /// Products of linear factors, and of (t² + c)^k without real roots, have the multiplicities they were built with.
         #[test]
@@ -197,6 +228,12 @@ mod tests {
             let mut expected: Vec<u32> = roots.values().copied().collect();
             expected.sort_unstable();
             prop_assert_eq!(product.real_root_multiplicities(), expected);
+            let degree = product.0.len() as u32 - 1;
+            let dominant = roots
+                .iter()
+                .find(|&(_, &k)| 2 * k > degree)
+                .map(|(&root, &k)| (BigRational::from_integer(root.into()), k));
+            prop_assert_eq!(product.dominant_root(), dominant);
         }
     }
 }
