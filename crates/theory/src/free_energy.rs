@@ -8,7 +8,8 @@
 //! Two phases exchange their order where the difference of their free energies changes sign. With
 //! `x = log n` the difference is `D(x) = ΔL e^x + Δλ x − Δm log x + Δc`. Derived here: `(x D')' =
 //! ΔL (1 + x) e^x + Δλ` is monotone, so it has at most one zero, `D'` at most two and `D` at most
-//! three on `x > 0`. Bisection between the zeros of the derivative therefore finds all of them.
+//! three on `x > 0`. Bisection between the zeros of the derivative therefore finds all of them. Winners are compared by the
+//! same difference: the terms `n L` alone would drown `λ log n` at large n.
 
 use crate::LearningCoefficient;
 
@@ -110,37 +111,103 @@ impl Phase {
 /// [`FreeEnergyError::NoPhases`] when `phases` is empty;
 /// [`FreeEnergyError::SampleSize`] unless `1 < n < ∞`.
 pub fn winning_phase(phases: &[Phase], n: f64) -> Result<usize, FreeEnergyError> {
-    let mut best: Option<(usize, f64)> = None;
-    for (index, phase) in phases.iter().enumerate() {
-        let free_energy = phase.free_energy(n)?;
-        if best.is_none_or(|(_, least)| free_energy < least) {
-            best = Some((index, free_energy));
+    if !(1.0 < n && n.is_finite()) {
+        return Err(FreeEnergyError::SampleSize { n });
+    }
+    least(phases, n.ln()).ok_or(FreeEnergyError::NoPhases)
+}
+
+/// The Bayesian phase diagram: the winning phases for `e < n < 10^304` in their order, each as `(n_from, index)`.
+///
+/// A phase wins from its `n_from` to that of the next; the first `n_from` is e. Internal model selection passes from
+/// simple phases (large L, small λ) to accurate ones as n grows, and a phase need never win.
+///
+/// ```
+/// use slt_theory::{Phase, phase_diagram, regular};
+///
+/// let constant = Phase::new(1.0, regular(1), 0.0)?;
+/// let poor = Phase::new(0.99, regular(30), 0.0)?;
+/// let accurate = Phase::new(0.9, regular(12), 0.0)?;
+/// let winners = phase_diagram(&[constant, poor, accurate])?;
+/// let order: Vec<usize> = winners.iter().map(|&(_, index)| index).collect();
+/// assert_eq!(order, [0, 2]);
+/// assert_eq!(winners[1].0.ceil(), 317.0);
+/// # Ok::<(), slt_theory::FreeEnergyError>(())
+/// ```
+///
+/// # Errors
+/// [`FreeEnergyError::NoPhases`] when `phases` is empty.
+pub fn phase_diagram(phases: &[Phase]) -> Result<Vec<(f64, usize)>, FreeEnergyError> {
+    let mut edges = vec![1.0];
+    for (index, first) in phases.iter().enumerate() {
+        for second in &phases[..index] {
+            edges.extend(Difference::new(first, second).zeros());
         }
     }
-    best.map(|(index, _)| index)
-        .ok_or(FreeEnergyError::NoPhases)
+    edges.push(MAX_LOG_N);
+    edges.sort_unstable_by(f64::total_cmp);
+    let mut winners: Vec<(f64, usize)> = Vec::new();
+    for edge in edges.windows(2) {
+        let winner = least(phases, 0.5 * (edge[0] + edge[1])).ok_or(FreeEnergyError::NoPhases)?;
+        // Crossings of three phases at one point differ by rounding: nothing is between them.
+        let is_empty = edge[1] - edge[0] <= 1e-13 * edge[1];
+        if !is_empty && winners.last().is_none_or(|&(_, last)| last != winner) {
+            winners.push((edge[0].exp(), winner));
+        }
+    }
+    Ok(winners)
+}
+
+/// The index of the phase that is least at `log n`.
+fn least(phases: &[Phase], log_n: f64) -> Option<usize> {
+    (0..phases.len()).reduce(|best, index| {
+        if Difference::new(&phases[index], &phases[best]).at(log_n) < 0.0 {
+            index
+        } else {
+            best
+        }
+    })
 }
 
 /// The sample sizes `e < n < 10^304` where the two free energies cross, ascending; at most three.
 ///
 /// Accuracy: relative `1e-15 · log n · condition` of the root.   Derived here; see the module.
 pub fn crossings(first: &Phase, second: &Phase) -> Vec<f64> {
-    let (a, b) = (first.learning_coefficient, second.learning_coefficient);
-    let d_loss = first.loss - second.loss;
-    let d_lambda = a.lambda_f64() - b.lambda_f64();
-    let d_m = f64::from(a.multiplicity()) - f64::from(b.multiplicity());
-    let d_constant = first.constant - second.constant;
+    let zeros = Difference::new(first, second).zeros();
+    zeros.into_iter().map(f64::exp).collect()
+}
 
-    let difference = |x: f64| d_loss * x.exp() + d_lambda * x - d_m * x.ln() + d_constant;
-    let slope_times_x = |x: f64| d_loss * x * x.exp() + d_lambda * x - d_m;
-    let curvature = |x: f64| d_loss * (1.0 + x) * x.exp() + d_lambda;
+/// `D(x) = ΔL e^x + Δλ x − Δm log x + Δc` of two phases, at `x = log n`.
+struct Difference {
+    loss: f64,
+    lambda: f64,
+    multiplicity: f64,
+    constant: f64,
+}
 
-    let bends = sign_changes(curvature, &[]);
-    let extrema = sign_changes(slope_times_x, &bends);
-    sign_changes(difference, &extrema)
-        .into_iter()
-        .map(f64::exp)
-        .collect()
+impl Difference {
+    fn new(first: &Phase, second: &Phase) -> Self {
+        let (a, b) = (first.learning_coefficient, second.learning_coefficient);
+        Self {
+            loss: first.loss - second.loss,
+            lambda: a.lambda_f64() - b.lambda_f64(),
+            multiplicity: f64::from(a.multiplicity()) - f64::from(b.multiplicity()),
+            constant: first.constant - second.constant,
+        }
+    }
+
+    fn at(&self, x: f64) -> f64 {
+        self.loss * x.exp() + self.lambda * x - self.multiplicity * x.ln() + self.constant
+    }
+
+    /// The zeros on `1 < x < MAX_LOG_N`, ascending.
+    fn zeros(&self) -> Vec<f64> {
+        let curvature = |x: f64| self.loss * (1.0 + x) * x.exp() + self.lambda;
+        let slope_times_x = |x: f64| self.loss * x * x.exp() + self.lambda * x - self.multiplicity;
+        let bends = sign_changes(curvature, &[]);
+        let extrema = sign_changes(slope_times_x, &bends);
+        sign_changes(|x| self.at(x), &extrema)
+    }
 }
 
 /// The last sample size at which the two free energies cross: beyond it the order is final.
@@ -274,7 +341,41 @@ mod tests {
                 Err(FreeEnergyError::SampleSize { .. })
             ));
         }
+        assert!(matches!(
+            winning_phase(&[valid], 1.0),
+            Err(FreeEnergyError::SampleSize { .. })
+        ));
         assert_eq!(winning_phase(&[], 10.0), Err(FreeEnergyError::NoPhases));
+        assert_eq!(phase_diagram(&[]), Err(FreeEnergyError::NoPhases));
+    }
+
+    /// At n = 1e20 a term nL has an error of 1e4 nats; equal losses still leave the order to λ.
+    #[test]
+    fn winners_at_large_n() {
+        let phases = [
+            phase(0.3, (3, 2), 1, 0.0),
+            phase(0.3, (1, 2), 1, 0.0),
+            phase(0.3, (1, 2), 2, 0.0),
+        ];
+        for n in [1e3, 1e20, 1e300] {
+            assert_eq!(winning_phase(&phases, n), Ok(2));
+            assert_eq!(winning_phase(&phases[..2], n), Ok(1));
+        }
+        assert_eq!(winning_phase(&[phases[1], phases[1]], 10.0), Ok(0));
+    }
+
+    /// Three phases that meet at n = 100: the middle one wins nowhere.
+    #[test]
+    fn phases_that_meet_in_a_point() {
+        let at = |lambda: i64| {
+            let loss = 1.0 - lambda as f64 * 100.0_f64.ln() / 100.0;
+            phase(loss, (lambda, 1), 1, 0.0)
+        };
+        let diagram = phase_diagram(&[at(2), at(1), at(3)]).unwrap();
+        assert_eq!(diagram.len(), 2, "{diagram:?}");
+        assert_eq!((diagram[0].0, diagram[0].1), (std::f64::consts::E, 1));
+        assert_relative_eq!(diagram[1].0, 100.0, max_relative = 1e-11);
+        assert_eq!(diagram[1].1, 2);
     }
 
     fn any_phase() -> impl Strategy<Value = Phase> {
@@ -299,6 +400,27 @@ mod tests {
             let winners: Vec<usize> = walk.map(|n| winning_phase(&[a, b], n).unwrap()).collect();
             let changes = winners.windows(2).filter(|w| w[0] != w[1]).count();
             prop_assert!(changes <= roots.len());
+        }
+
+        /// The diagram's phase is the least at every n, changes at crossings only, and is minimal.
+        #[test]
+        fn the_diagram_is_the_lower_envelope(phases in prop::collection::vec(any_phase(), 1..7)) {
+            let diagram = phase_diagram(&phases).unwrap();
+            prop_assert_eq!(diagram[0].0, std::f64::consts::E);
+            for pair in diagram.windows(2) {
+                let ((from, a), (to, b)) = (pair[0], pair[1]);
+                prop_assert!(from < to && a != b);
+                let critical = crossings(&phases[a], &phases[b]);
+                prop_assert!(critical.iter().any(|n| (n / to - 1.0).abs() < 1e-12));
+            }
+            for i in 0..300 {
+                let n = (1.001 + 0.1 * f64::from(i)).exp();
+                let shown = diagram.iter().rev().find(|&&(from, _)| from <= n).unwrap().1;
+                let free_energy = |phase: &Phase| phase.free_energy(n).unwrap();
+                let least = phases.iter().map(free_energy).fold(f64::INFINITY, f64::min);
+                let slack = 1e-9 * (1.0 + least.abs());
+                prop_assert!(free_energy(&phases[shown]) <= least + slack);
+            }
         }
     }
 }

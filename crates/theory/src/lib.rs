@@ -31,6 +31,7 @@ mod finite_mixture;
 mod free_energy;
 mod gauss_legendre;
 mod gaussian_latent_forest;
+mod generalisation;
 #[cfg(test)]
 mod jacobian_rank;
 mod known;
@@ -68,7 +69,9 @@ mod reduced_rank_local;
 mod regular;
 mod relu_unit;
 mod restricted_boltzmann;
+mod sbic;
 mod sgld_law;
+mod singular_fluctuation;
 #[cfg(test)]
 mod singular_value_chain;
 mod size;
@@ -81,6 +84,8 @@ mod univariate;
 mod vandermonde;
 #[cfg(test)]
 mod vertex_enumeration;
+mod volume;
+mod wbic;
 
 pub use attention::Attention;
 pub use bessel_k::scaled_bessel_k;
@@ -89,8 +94,11 @@ pub use deep_linear::{DeepLinear, DeepLinearError};
 pub use factor_analysis::{FactorAnalysis, FactorAnalysisError, FactorAnalysisTruth};
 pub use finite_law::{FiniteLaw, FiniteLawError};
 pub use finite_mixture::{FiniteMixture, FiniteMixtureError, added_component};
-pub use free_energy::{FreeEnergyError, Phase, critical_n, crossings, winning_phase};
+pub use free_energy::{
+    FreeEnergyError, Phase, critical_n, crossings, phase_diagram, winning_phase,
+};
 pub use gaussian_latent_forest::{GaussianLatentForest, GaussianLatentForestError};
+pub use generalisation::{Generalisation, GeneralisationError};
 pub use known::{Known, NotExact, NotOrdered};
 pub use latent_class::LatentClass;
 pub use latent_dirichlet::LatentDirichlet;
@@ -120,7 +128,9 @@ pub use reduced_rank_local::{ReducedRankLocal, ReducedRankLocalError};
 pub use regular::regular;
 pub use relu_unit::{OneInputRelu, OneInputReluError, ReluTruth, ReluUnit, ReluUnitError};
 pub use restricted_boltzmann::{RestrictedBoltzmann, RestrictedBoltzmannError};
+pub use sbic::{SbicError, SbicModel, Submodel, sbic};
 pub use sgld_law::{ChainAverage, SgldLaw, StepTooLarge};
+pub use singular_fluctuation::{SingularFluctuationError, power_fluctuation, regular_fluctuation};
 pub use size::{MAX_WIDTH, SizeError};
 pub use softmax_linear::SoftmaxLinear;
 pub use superposition::{Superposition, SuperpositionError, superposition_loss};
@@ -128,3 +138,5 @@ pub use symmetric_factorisation::SymmetricFactorisation;
 pub use tanh_network::{TanhNetwork, TanhNetworkError};
 pub use thermal::{Canonical, DensityOfStates, ThermalError, ThermalPhase, melting_temperature};
 pub use vandermonde::{Vandermonde, VandermondeError};
+pub use volume::VolumeLaw;
+pub use wbic::{Wbic, WbicError, power_wbic_spread};

@@ -84,19 +84,24 @@ impl NormalCrossing {
         Self::new(half_exponents, &vec![0; half_exponents.len()])
     }
 
+    /// The poles `(h_i + 1)/(2k_i)` of the coordinates with `k_i > 0`, in their order: the rates of [`VolumeLaw`](crate::VolumeLaw).
+    pub fn rates(&self) -> impl Iterator<Item = Rational64> {
+        self.half_exponents
+            .iter()
+            .zip(&self.prior_exponents)
+            .filter(|&(&k, _)| k > 0)
+            .map(|(&k, &h)| Rational64::new(i64::from(h) + 1, 2 * i64::from(k)))
+    }
+
     /// `λ = min_{k_i > 0} (h_i + 1)/(2k_i)`, `m` = the number of minimisers.
     ///
     /// Accuracy: exact.
     pub fn learning_coefficient(&self) -> LearningCoefficient {
-        let rates = || {
-            self.half_exponents
-                .iter()
-                .zip(&self.prior_exponents)
-                .filter(|&(&k, _)| k > 0)
-                .map(|(&k, &h)| Rational64::new(i64::from(h) + 1, 2 * i64::from(k)))
-        };
-        let lambda = rates().min().expect("the constructor saw a positive k");
-        let multiplicity = rates().map(|rate| u32::from(rate == lambda)).sum();
+        let lambda = self
+            .rates()
+            .min()
+            .expect("the constructor saw a positive k");
+        let multiplicity = self.rates().map(|rate| u32::from(rate == lambda)).sum();
         LearningCoefficient::from_formula(lambda, multiplicity)
     }
 }
