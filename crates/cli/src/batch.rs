@@ -148,6 +148,14 @@ mod tests {
                 .boxed(),
             Kind::Rational => fraction().boxed(),
             Kind::Rationals => list(fraction().boxed()),
+            Kind::RationalRows => (0_usize..4)
+                .prop_flat_map(|n| {
+                    (1..=n)
+                        .map(|k| prop::collection::vec(fraction(), k))
+                        .collect::<Vec<_>>()
+                })
+                .prop_map(|rows| json!(rows))
+                .boxed(),
             Kind::Real => real().boxed(),
             Kind::Reals => list(real().boxed()),
             Kind::RealRows => list(list(real().boxed())),

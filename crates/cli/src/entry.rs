@@ -86,6 +86,8 @@ pub enum Kind {
     Rational,
     /// A list of fractions.
     Rationals,
+    /// A list of lists of fractions.
+    RationalRows,
     /// A finite number.
     Real,
     /// A list of finite numbers.
@@ -258,6 +260,9 @@ impl fmt::Display for Kind {
             }
             Self::Rational => f.write_str("a fraction such as 3, \"1/2\" or 0.5"),
             Self::Rationals => f.write_str("a list of fractions, such as [3, \"1/2\", 0.5]"),
+            Self::RationalRows => {
+                f.write_str("a list of lists of fractions, such as [[0], [\"3/2\", 2]]")
+            }
             Self::Real => f.write_str("a finite number"),
             Self::Reals => f.write_str("a list of finite numbers, such as [1, 0.5]"),
             Self::RealRows => {

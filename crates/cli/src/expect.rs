@@ -2,10 +2,13 @@
 
 use ndarray::{Array1, Array2, aview1};
 use serde_json::Value;
-use slt_theory::{LearningCoefficient, LeastSquares, LocalisedGaussian, NormalCrossingLaw};
+use slt_theory::{
+    FiniteLaw, LeastSquares, LocalisedGaussian, box_law, monomial_law, radial_product_law,
+    reduced_rank_law,
+};
 
 use crate::arguments::Arguments;
-use crate::entry::Kind::{Real, RealRows, Reals, Whole};
+use crate::entry::Kind::{Real, RealRows, Reals, Whole, Wholes};
 use crate::entry::{COUNT, POSITIVE};
 use crate::entry::{Entry, Evaluate::Numbers, Field, Parameter, Topic};
 
@@ -22,10 +25,13 @@ const NBETA: Parameter = Parameter::new(
     Real,
     "samples times inverse temperature, nβ; positive",
 );
+const COEFFICIENT: Parameter = Parameter::new("coefficient", Real, "c; positive");
 const GAMMA: Parameter = Parameter::new("gamma", Real, "strength of the localisation, γ");
 
 /// The most steps of a chain, over all directions, that are followed: some seconds.
 const MAX_WORK: u64 = 1_000_000_000;
+/// The most variables or blocks of a product.
+const MAX_VARIABLES: usize = 1000;
 /// The most parameters of a regression, whose Hessian is diagonalised.
 const MAX_COLUMNS: usize = 2000;
 
@@ -126,25 +132,119 @@ const LAWS: &[Entry] = &[
         }),
     },
     Entry {
-        name: "crossing",
-        summary: "L = c w₁²w₂², localised at 0",
+        name: "monomial",
+        summary: "K = c Π w_i^(2k_i), localised at 0",
         parameters: &[
-            Parameter::new("coefficient", Real, "c; positive"),
+            COEFFICIENT,
+            Parameter::new(
+                "exponents",
+                Wholes(0..=1000),
+                "the k_i, at least one of them positive",
+            ),
             NBETA,
             GAMMA,
         ],
-        formula: "E = ½ + z(1 - K₁(z)/K₀(z)), z = γ²/(8c nβ)",
-        conditions: "c, nβ and γ positive",
-        source: "derived in slt-theory, NormalCrossingLaw",
-        example: r#"{"law": "crossing", "coefficient": 0.5, "nbeta": 1000, "gamma": 1}"#,
+        formula: "Z = (1/2πi) ∫ Γ(z) X^(-z) Π Γ(1/2 - k_i z)/Γ(1/2) dz, X = c nβ Π (2/γ)^(k_i)",
+        conditions: "at most 1000 variables",
+        source: "derived in slt-theory, monomial_law",
+        example: r#"{"law": "monomial", "coefficient": 0.5, "exponents": [1, 1, 1], "nbeta": 1000, "gamma": 1}"#,
         evaluate: Numbers(|a| {
-            let [c, nbeta, gamma] = ["coefficient", "nbeta", "gamma"].map(|name| a.get(name));
-            let target = NormalCrossingLaw::new(c, nbeta, gamma)?;
-            Ok(law(
-                target.mean(),
-                target.variance(),
-                target.learning_coefficient(),
-            ))
+            let exponents = short_list(a, "exponents")?;
+            let law = monomial_law(
+                a.get("coefficient"),
+                &exponents,
+                a.get("nbeta"),
+                a.get("gamma"),
+            );
+            Ok(fields(law?))
+        }),
+    },
+    Entry {
+        name: "radial_product",
+        summary: "K = c Π (|w_i|²)^(k_i) over blocks w_i of d_i variables, localised at 0",
+        parameters: &[
+            COEFFICIENT,
+            Parameter::new("dimensions", Wholes(1..=1000), "the d_i"),
+            Parameter::new(
+                "powers",
+                Wholes(0..=1000),
+                "the k_i, as many; at least one of them positive",
+            ),
+            NBETA,
+            GAMMA,
+        ],
+        formula: "Z = (1/2πi) ∫ Γ(z) X^(-z) Π Γ(d_i/2 - k_i z)/Γ(d_i/2) dz, X = c nβ Π (2/γ)^(k_i)",
+        conditions: "at most 1000 blocks",
+        source: "derived in slt-theory, radial_product_law",
+        example: r#"{"law": "radial_product", "coefficient": 1, "dimensions": [2], "powers": [2], "nbeta": 1000, "gamma": 1}"#,
+        evaluate: Numbers(|a| {
+            let dimensions = short_list(a, "dimensions")?;
+            let powers = short_list(a, "powers")?;
+            anyhow::ensure!(
+                powers.len() == dimensions.len(),
+                "\"powers\" must be as long as \"dimensions\", {}; got {}",
+                dimensions.len(),
+                powers.len()
+            );
+            let blocks: Vec<_> = dimensions.into_iter().zip(powers).collect();
+            let law = radial_product_law(
+                a.get("coefficient"),
+                &blocks,
+                a.get("nbeta"),
+                a.get("gamma"),
+            );
+            Ok(fields(law?))
+        }),
+    },
+    Entry {
+        name: "box",
+        summary: "K = c Π w_i^(2k_i) with the prior Π |w_i|^(h_i) on the box |w_i| <= 1",
+        parameters: &[
+            COEFFICIENT,
+            Parameter::new(
+                "exponents",
+                Wholes(0..=1000),
+                "the k_i, at least one of them positive",
+            ),
+            Parameter::new("prior_exponents", Wholes(0..=1000), "the h_i, as many").or("all 0"),
+            NBETA,
+        ],
+        formula: "Z = (1/2πi) ∫ Γ(z) (c nβ)^(-z) Π ρ_i/(ρ_i - z) dz, ρ_i = (h_i + 1)/(2k_i)",
+        conditions: "at most 1000 variables",
+        source: "derived in slt-theory, box_law",
+        example: r#"{"law": "box", "coefficient": 1, "exponents": [1, 1], "nbeta": 1000000}"#,
+        evaluate: Numbers(|a| {
+            let exponents = short_list(a, "exponents")?;
+            let prior = a
+                .find("prior_exponents")
+                .unwrap_or(vec![0; exponents.len()]);
+            let law = box_law(a.get("coefficient"), &exponents, &prior, a.get("nbeta"));
+            Ok(fields(law?))
+        }),
+    },
+    Entry {
+        name: "reduced_rank_regression",
+        summary: "K = ½ |BA|²: a two-layer linear network with zero truth, localised at 0",
+        parameters: &[
+            Parameter::new("inputs", Whole(1..=100), "columns of A"),
+            Parameter::new("outputs", Whole(1..=100), "rows of B"),
+            Parameter::new("hidden", Whole(1..=100), "hidden units"),
+            NBETA,
+            GAMMA,
+        ],
+        formula: "Z = E Π (1 + nβ x_i/γ²)^(-N/2) over the eigenvalues x_i of a Wishart matrix, as a Pfaffian; N the wider side",
+        conditions: "the least width is at most 8; a loss c |BA|² is this one at 2c nβ",
+        source: "derived in slt-theory, reduced_rank_law",
+        example: r#"{"law": "reduced_rank_regression", "inputs": 2, "outputs": 2, "hidden": 2, "nbeta": 144.765, "gamma": 1}"#,
+        evaluate: Numbers(|a| {
+            let [inputs, outputs, hidden] = ["inputs", "outputs", "hidden"].map(|name| a.get(name));
+            Ok(fields(reduced_rank_law(
+                inputs,
+                outputs,
+                hidden,
+                a.get("nbeta"),
+                a.get("gamma"),
+            )?))
         }),
     },
 ];
@@ -189,11 +289,23 @@ fn quadratic(a: &Arguments) -> anyhow::Result<LocalisedGaussian> {
     )?)
 }
 
-/// Mean and variance, and the pair that the mean tends to.
-fn law(mean: f64, variance: f64, limit: LearningCoefficient) -> Vec<Field> {
+/// A list of at most [`MAX_VARIABLES`] numbers.
+fn short_list(a: &Arguments, name: &str) -> anyhow::Result<Vec<u32>> {
+    let list: Vec<u32> = a.get(name);
+    anyhow::ensure!(
+        list.len() <= MAX_VARIABLES,
+        "\"{name}\" must be at most {MAX_VARIABLES} long; got {}",
+        list.len()
+    );
+    Ok(list)
+}
+
+fn fields(law: FiniteLaw) -> Vec<Field> {
+    let limit = law.learning_coefficient();
     vec![
-        ("mean", Value::from(mean)),
-        ("variance", Value::from(variance)),
+        ("mean", Value::from(law.mean())),
+        ("variance", Value::from(law.variance())),
+        ("log_evidence", Value::from(law.log_evidence())),
         ("lambda", Value::from(limit.lambda().to_string())),
         ("multiplicity", Value::from(limit.multiplicity())),
     ]

@@ -1,8 +1,8 @@
 //! Networks with nonlinear units.
 
 use slt_theory::{
-    FourierSolution, ModularAddition, ModularLoss, QuadraticNetwork, Superposition, TanhNetwork,
-    Vandermonde, quadratic_unit_zero,
+    FourierSolution, ModularAddition, ModularLoss, OneInputRelu, QuadraticNetwork, ReluTruth,
+    ReluUnit, Superposition, TanhNetwork, Vandermonde, quadratic_unit_zero,
 };
 
 use crate::entry::Kind::{Choice, Flag, Whole, WholeOr};
@@ -178,6 +178,46 @@ pub const FAMILIES: &[Entry] = &[
                 _ => 0,
             };
             Ok(Superposition::new(n, k, n_positive)?
+                .learning_coefficient()
+                .into())
+        }),
+    },
+    Entry {
+        name: "relu_unit",
+        summary: "One unit a relu(b·x) with zero truth",
+        parameters: &[Parameter::new("dimension", Whole(POSITIVE), "inputs d")],
+        formula: "λ = 1/2, m = 2 for d = 1, else 1",
+        conditions: "no bias; inputs with a positive density around 0",
+        source: "derived in slt-theory, ReluUnit",
+        example: r#"{"family": "relu_unit", "dimension": 3}"#,
+        evaluate: Coefficient(Global, |a| {
+            Ok(ReluUnit::new(a.get("dimension"))?
+                .learning_coefficient()
+                .into())
+        }),
+    },
+    Entry {
+        name: "relu_network",
+        summary: "A ReLU network with one input, one output and no bias",
+        parameters: &[
+            Parameter::new("hidden", Whole(POSITIVE), "hidden units H"),
+            Parameter::new(
+                "truth",
+                Choice(&["zero", "half_line", "line"]),
+                "where the truth is not zero: nowhere, on one half-line, or on both",
+            ),
+        ],
+        formula: "zero: λ = 1/2 (m = 2 for H = 1); half line: 1/2; line: 1; m = 1 otherwise",
+        conditions: "inputs on both half-lines; a truth on both needs H >= 2",
+        source: "derived in slt-theory, OneInputRelu",
+        example: r#"{"family": "relu_network", "hidden": 5, "truth": "line"}"#,
+        evaluate: Coefficient(Global, |a| {
+            let truth = match a.get("truth") {
+                "zero" => ReluTruth::Zero,
+                "half_line" => ReluTruth::HalfLine,
+                _ => ReluTruth::Line,
+            };
+            Ok(OneInputRelu::new(a.get("hidden"), truth)?
                 .learning_coefficient()
                 .into())
         }),

@@ -1,12 +1,16 @@
 //! Regular models and germs that are given by exponents.
 
-use slt_theory::{Newton, NormalCrossing, Radial, regular};
+use num_rational::Rational64;
+use slt_theory::{LineArrangement, Newton, NormalCrossing, PlaneCurve, Radial, regular};
 
 use crate::arguments::Arguments;
 
-use crate::entry::Kind::{Rows, Whole, Wholes};
+use crate::entry::Kind::{Rationals, Rows, Whole, Wholes};
 use crate::entry::Scope::Global;
 use crate::entry::{COUNT, Entry, Evaluate::Coefficient, POSITIVE, Parameter};
+
+/// The most entries of a linear programme's tableau.
+const MAX_TABLEAU: usize = 1_000_000;
 
 /// The families of this file.
 pub const FAMILIES: &[Entry] = &[
@@ -70,7 +74,7 @@ pub const FAMILIES: &[Entry] = &[
         example: r#"{"family": "newton", "exponents": [[4, 0], [2, 2], [0, 6]]}"#,
         evaluate: Coefficient(Global, |a| {
             let exponents: Vec<Vec<u32>> = a.get("exponents");
-            let prior = prior_exponents(a, &exponents);
+            let prior = prior_exponents(a, &exponents)?;
             Ok(Newton::new(&exponents, &prior)?.learning_coefficient())
         }),
     },
@@ -90,10 +94,79 @@ pub const FAMILIES: &[Entry] = &[
             Ok(germ.learning_coefficient().into())
         }),
     },
+    Entry {
+        name: "polynomial",
+        summary: "K = Σ c_a w^a >= 0 near 0 with coefficients of any sign; in two variables exact by adapted coordinates",
+        parameters: &[
+            Parameter::new(
+                "exponents",
+                Rows(COUNT),
+                "the exponents a, a list for each monomial",
+            ),
+            Parameter::new("coefficients", Rationals, "the c_a, one for each monomial"),
+            Parameter::new(
+                "prior_exponents",
+                Wholes(COUNT),
+                "the h_i of the prior Π |w_i|^(h_i)",
+            )
+            .or("all 0"),
+        ],
+        formula: "as newton; in two variables with a positive prior 1/λ is the largest Newton distance over all analytic coordinates",
+        conditions: "K >= 0 near 0; an upper bound where K is not proven to be non-degenerate and the exact algorithm does not apply",
+        source: "Varchenko (1976); Phong, Stein & Sturm (1999)",
+        example: r#"{"family": "polynomial", "exponents": [[0, 2], [2, 1], [4, 0]], "coefficients": [1, -2, 1]}"#,
+        evaluate: Coefficient(Global, |a| {
+            let exponents: Vec<Vec<u32>> = a.get("exponents");
+            let coefficients: Vec<Rational64> = a.get("coefficients");
+            anyhow::ensure!(
+                coefficients.len() == exponents.len(),
+                "\"coefficients\" must be as long as \"exponents\", {}; got {}",
+                exponents.len(),
+                coefficients.len()
+            );
+            let prior = prior_exponents(a, &exponents)?;
+            let plane: Option<Vec<(u32, u32)>> = exponents
+                .iter()
+                .map(|row| match row[..] {
+                    [x, y] if prior == [0, 0] => Some((x, y)),
+                    _ => None,
+                })
+                .collect();
+            Ok(match plane {
+                Some(plane) => {
+                    let terms: Vec<_> = plane.into_iter().zip(coefficients).collect();
+                    PlaneCurve::new(&terms)?.learning_coefficient()
+                }
+                None => {
+                    let terms: Vec<_> = exponents.into_iter().zip(coefficients).collect();
+                    Newton::with_coefficients(&terms, &prior)?.learning_coefficient()
+                }
+            })
+        }),
+    },
+    Entry {
+        name: "line_arrangement",
+        summary: "K = Π (a_i x + b_i y)² over n distinct lines through the origin of the plane",
+        parameters: &[Parameter::new("lines", Whole(POSITIVE), "lines n")],
+        formula: "λ = min(1/2, 1/n), m = 2 for n = 2, else 1",
+        conditions: "a prior that is positive at 0",
+        source: "Kosta & Windisch (2024); one blow-up, in slt-theory, LineArrangement",
+        example: r#"{"family": "line_arrangement", "lines": 3}"#,
+        evaluate: Coefficient(Global, |a| {
+            Ok(LineArrangement::new(a.get("lines"))?
+                .learning_coefficient()
+                .into())
+        }),
+    },
 ];
 
-/// The exponents of the prior, zeros if they are left out.
-fn prior_exponents(a: &Arguments, exponents: &[Vec<u32>]) -> Vec<u32> {
+/// The exponents of the prior, zeros if they are left out, for monomials that a linear programme can hold.
+fn prior_exponents(a: &Arguments, exponents: &[Vec<u32>]) -> anyhow::Result<Vec<u32>> {
     let n_variables = exponents.first().map_or(0, Vec::len);
-    a.find("prior_exponents").unwrap_or(vec![0; n_variables])
+    let size = n_variables * (exponents.len() + n_variables);
+    anyhow::ensure!(
+        size <= MAX_TABLEAU,
+        "variables * (monomials + variables) must be at most {MAX_TABLEAU}; got {size}"
+    );
+    Ok(a.find("prior_exponents").unwrap_or(vec![0; n_variables]))
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::anyhow;
 use slt_theory::{
     ClassWeights, FactorAnalysis, FactorAnalysisTruth, FiniteMixture, GaussianLatentForest,
-    GaussianLatentForestError, NaiveBayes, NaiveBayesTruth,
+    GaussianLatentForestError, NaiveBayes, NaiveBayesTruth, RestrictedBoltzmann,
 };
 
 use crate::arguments::Arguments;
@@ -143,6 +143,22 @@ pub const FAMILIES: &[Entry] = &[
         source: "Drton, Lin, Weihs & Zwiernik (2017), arXiv:1412.8285; derived again in slt-theory, GaussianLatentForest",
         example: r#"{"family": "gaussian_latent_forest", "tree": [["a", "h"], ["b", "h"], ["c", "h"]], "truth": []}"#,
         evaluate: Coefficient(Global, |a| Ok(forest(a)?.learning_coefficient().into())),
+    },
+    Entry {
+        name: "restricted_boltzmann",
+        summary: "A restricted Boltzmann machine of ±1 units without bias, uniform truth",
+        parameters: &[
+            Parameter::new("visible", Whole(POSITIVE), "visible units n"),
+            Parameter::new("hidden", Whole(POSITIVE), "hidden units H"),
+        ],
+        formula: "H = 1: λ = n/4 for n >= 3; n = 2: 1/2, m = 2 if H = 1; n = 1: 0; else λ <= Hn/4; m = 1 otherwise",
+        conditions: "the uniform distribution as truth",
+        source: "derived in slt-theory, RestrictedBoltzmann",
+        example: r#"{"family": "restricted_boltzmann", "visible": 5, "hidden": 1}"#,
+        evaluate: Coefficient(Global, |a| {
+            let machine = RestrictedBoltzmann::new(a.get("visible"), a.get("hidden"))?;
+            Ok(machine.learning_coefficient())
+        }),
     },
 ];
 
