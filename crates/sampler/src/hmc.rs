@@ -5,6 +5,10 @@
 //! probability `exp(-(ΔU + Δ|p|²/2)/T)`, so the chain's law is the density, whatever ε. One step is MALA:
 //! `w - (ε/2) s² ∇U + √ε s p` is its proposal, and the change of energy its acceptance ratio.
 //!
+//! On a direction whose period is the trajectory's length, or twice that, the square of the position would never change. With
+//! more than one leapfrog step, each trajectory therefore has a step of its own, `h = (1 - 0.4 u) √ε` with `u` uniform (Neal
+//! 2011, section 3.2, recommends as much).
+//!
 //! A proposal outside the box, or of a loss that is not a number, is refused.
 
 use ndarray::Array2;
@@ -13,6 +17,9 @@ use crate::noise::RowNoise;
 use crate::state::{Memory, State};
 use crate::stream::Purpose;
 use crate::target::{Batch, Target};
+
+/// By how much a trajectory's step is shortened at most.
+const JITTER: f64 = 0.4;
 
 /// Where the trajectories are, and what is known at their starts.
 #[derive(Debug, Clone)]
@@ -24,8 +31,12 @@ pub(crate) struct Trajectory {
     loss: Vec<f64>,
     proposed: Vec<f64>,
     energy: Vec<f64>,
-    /// Two normals a step, whose half square sum is exponential.
+    /// Four normals a step: half the square sum of a pair is exponential.
     acceptance: Vec<RowNoise>,
+    /// Thresholds of the Metropolis tests, exponential.
+    threshold: Vec<f64>,
+    /// Leapfrog step `h` of each row.
+    h: Vec<f64>,
     pub(crate) n_accepted: Vec<u64>,
 }
 
@@ -35,7 +46,7 @@ pub(crate) fn step<T: Target>(n_leapfrog: u32, target: &mut T, batch: Batch, sta
         "a Metropolis test needs the loss of all samples: full batches only"
     );
     if matches!(state.memory, Memory::Nothing) {
-        state.memory = Memory::Metropolis(begin(target, state));
+        state.memory = Memory::Metropolis(Box::new(begin(target, state)));
     }
     let Memory::Metropolis(mut t) = std::mem::take(&mut state.memory) else {
         unreachable!("an ensemble keeps its kernel")
@@ -54,6 +65,18 @@ pub(crate) fn step<T: Target>(n_leapfrog: u32, target: &mut T, batch: Batch, sta
             }
         });
         t.energy[i] = energy(state, &t, i, t.loss[i]);
+        let mut exponential = [0.0; 2];
+        t.acceptance[i].for_step(state.step, |_, xi| {
+            let half = |x: f32| 0.5 * f64::from(x).powi(2);
+            exponential = [half(xi[0]) + half(xi[1]), half(xi[2]) + half(xi[3])];
+        });
+        t.threshold[i] = exponential[0];
+        let jitter = if n_leapfrog > 1 {
+            1.0 - JITTER * (-exponential[1]).exp()
+        } else {
+            1.0
+        };
+        t.h[i] = jitter * state.dynamics[i].step_size().sqrt();
     }
     for _ in 0..n_leapfrog {
         for i in 0..n_rows {
@@ -72,12 +95,8 @@ pub(crate) fn step<T: Target>(n_leapfrog: u32, target: &mut T, batch: Batch, sta
     }
     for i in 0..n_rows {
         let change = energy(state, &t, i, t.proposed[i]) - t.energy[i];
-        let mut threshold = 0.0;
-        t.acceptance[i].for_step(state.step, |_, xi| {
-            threshold = 0.5 * xi.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>();
-        });
         // NaN is refused
-        if change <= state.dynamics[i].temperature() * threshold && inside(state, &t, i) {
+        if change <= state.dynamics[i].temperature() * t.threshold[i] && inside(state, &t, i) {
             state.rows.row_mut(i).assign(&t.rows.row(i));
             state.grad.row_mut(i).assign(&t.grad.row(i));
             t.loss[i] = t.proposed[i];
@@ -106,8 +125,10 @@ fn begin<T: Target>(target: &mut T, state: &mut State) -> Trajectory {
         acceptance: state
             .streams
             .iter()
-            .map(|&stream| RowNoise::for_purpose(state.seed, Purpose::Acceptance, stream, 2))
+            .map(|&stream| RowNoise::for_purpose(state.seed, Purpose::Acceptance, stream, 4))
             .collect(),
+        threshold: vec![f64::NAN; n_rows],
+        h: vec![f64::NAN; n_rows],
         n_accepted: vec![0; n_rows],
     }
 }
@@ -126,7 +147,7 @@ fn energy(state: &State, t: &Trajectory, i: usize, loss: f64) -> f64 {
 /// Half a step of the momenta.
 fn kick(state: &State, t: &mut Trajectory, i: usize) {
     let law = &state.dynamics[i];
-    let half = 0.5 * law.step_size().sqrt();
+    let half = 0.5 * t.h[i];
     let (grad_factor, anchor_factor) = (half * law.nbeta(), half * law.gamma());
     let scale = state.scale.as_ref().map(|scale| scale.row(i));
     let (rows, grad, anchor) = (t.rows.row(i), t.grad.row(i), state.anchor.row(i));
@@ -138,7 +159,7 @@ fn kick(state: &State, t: &mut Trajectory, i: usize) {
 
 /// A whole step of the positions.
 fn drift(state: &State, t: &mut Trajectory, i: usize) {
-    let h = state.dynamics[i].step_size().sqrt();
+    let h = t.h[i];
     let scale = state.scale.as_ref().map(|scale| scale.row(i));
     let p = t.momentum.row(i);
     for (j, w) in t.rows.row_mut(i).iter_mut().enumerate() {

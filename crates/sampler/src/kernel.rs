@@ -33,11 +33,16 @@ pub enum Kernel {
     },
     /// The stochastic gradient Nosé-Hoover thermostat (Ding et al. 2014, algorithm 2): SGHMC whose friction `α`, at first
     /// `friction`, follows `α <- α + |v|²/d - η`, and whose noise stays that of `friction`.
+    ///
+    /// It holds the temperature of the momenta, not that of the parameters, whose variance is low by a factor of about `1 - α/2`:
+    /// on a quadratic loss with friction `α`, `E x² = E v² (2 - α)/(2ηa)`. The density is approached only if the friction goes to 0
+    /// with `√ε`.
     Sgnht {
         /// The friction at the start, that of the noise; in `(0, 1]`.
         friction: f64,
     },
-    /// Hamiltonian Monte Carlo (Neal 2011, section 5.2): leapfrog steps of length `√ε` with fresh momenta and a Metropolis
+    /// Hamiltonian Monte Carlo (Neal 2011): leapfrog steps of length `√ε` (and up to 40 % less, at random, where there are
+    /// several) with fresh momenta and a Metropolis
     /// test. One leapfrog step is the Metropolis-adjusted Langevin algorithm (MALA) at step size ε.
     Hmc {
         /// Leapfrog steps of a trajectory; at least 1.

@@ -11,6 +11,7 @@
 //! Never here: burn, files, clocks, a global random number generator.
 
 mod adaptive;
+mod calibrate;
 pub mod chains;
 mod dynamics;
 mod hessian;
@@ -36,6 +37,7 @@ mod thermodynamic;
 mod underdamped;
 mod waic;
 
+pub use calibrate::{CalibrateError, Calibrated, Request, SweepCell, calibrate, sweep};
 pub use chains::{Draws, Ensemble, Observable, Observe, Plan, RunError, Schedule, mask};
 pub use dynamics::{Dynamics, DynamicsError, Row};
 pub use hessian::{HessianError, hessian, spectrum};

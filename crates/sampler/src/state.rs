@@ -38,7 +38,7 @@ pub(crate) enum Memory {
     Nothing,
     Adaptive(crate::adaptive::Moments),
     Underdamped(crate::underdamped::Momenta),
-    Metropolis(crate::hmc::Trajectory),
+    Metropolis(Box<crate::hmc::Trajectory>),
 }
 
 impl State {

@@ -1,0 +1,478 @@
+//! From a target and a point to an estimate, with no setting chosen by hand.
+//!
+//! On full batches the kernel is Hamiltonian Monte Carlo, so that no step size is wrong, only slow:
+//! 1. the largest curvature at `w*`, by Lanczos, bounds the step: `ε < 4/(nβ h + γ)`;
+//! 2. a ladder of steps below it, as rows of one ensemble, finds the largest that is accepted often enough;
+//! 3. trajectories of 1, 2, 4, … leapfrog steps compete: the best has the most effective draws for each gradient;
+//! 4. rounds of sampling, each twice as long, until the standard error is what was asked for, R-hat is small and there is no
+//!    drift. Every round starts where the last one ended, and the draws of the last round alone are kept, which is half of all
+//!    steps: burn-in grows with the run.
+//!
+//! On minibatches there is no Metropolis test: the kernel is SGLD, and its step is the one at which the predicted bias
+//! ([`Draws::step_bias`](crate::Draws::step_bias)) is half of the error asked for.
+
+use ndarray::{Array2, ArrayView1, ArrayView2, Axis, s};
+use serde::{Deserialize, Serialize};
+
+use crate::chains::{self, Draws, Ensemble, Plan, RunError, Schedule};
+use crate::dynamics::{Dynamics, DynamicsError, Row};
+use crate::kernel::Kernel;
+use crate::llc::{Llc, LlcError};
+use crate::quadratic_prediction::{QuadraticPrediction, QuadraticPredictionError};
+use crate::spectrum::{Probes, Spectrum, SpectrumError};
+use crate::target::Target;
+
+/// Chains of an estimate: enough that their spread is its error.
+const N_CHAINS: usize = 32;
+/// Accepted share of the proposals of a step that is small enough.
+const ACCEPTANCE: f64 = 0.8;
+/// Longest trajectory that is tried.
+const MAX_LEAPFROG: u32 = 256;
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Request {
+    /// `nβ`.
+    pub nbeta: f64,
+    /// Localisation γ, positive.
+    pub gamma: f64,
+    /// Samples in a gradient; all of them if `None`.
+    pub batch_size: Option<usize>,
+    /// Standard error of the estimate, as a share of it.
+    pub relative_error: f64,
+    /// Gradients of single chains that may be spent.
+    pub max_gradients: u64,
+    /// Seed.
+    pub seed: u64,
+    /// Worker threads.
+    pub n_threads: usize,
+}
+
+impl Request {
+    /// An error of 2 %, on full batches, for at most `10^8` gradients.
+    pub fn new(nbeta: f64, gamma: f64, seed: u64) -> Self {
+        Self {
+            nbeta,
+            gamma,
+            batch_size: None,
+            relative_error: 0.02,
+            max_gradients: 100_000_000,
+            seed,
+            n_threads: std::thread::available_parallelism().map_or(1, usize::from),
+        }
+    }
+}
+
+/// An estimate, and the settings that were chosen for it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Calibrated {
+    /// The estimate.
+    pub llc: Llc,
+    /// What it would be on a quadratic loss.
+    pub prediction: QuadraticPrediction,
+    /// Kernel of the estimate.
+    pub kernel: Kernel,
+    /// Its step size.
+    pub step_size: f64,
+    /// Steps of each chain before the draws that were kept.
+    pub burn_in: usize,
+    /// Draws of each chain that were kept.
+    pub n_draws: usize,
+    /// Gradients of single chains that were spent, all in all.
+    pub n_gradients: u64,
+    /// Whether the error that was asked for was reached.
+    pub reached: bool,
+    /// What was done, a line for each decision.
+    pub log: Vec<String>,
+}
+
+/// Why there is no calibrated estimate.
+#[derive(Debug, thiserror::Error)]
+pub enum CalibrateError {
+    /// The relative error is not in `(0, 1)`.
+    #[error("relative_error is {0}; expected more than 0 and less than 1")]
+    RelativeError(f64),
+    /// Without localisation a singular model's chain has nowhere to settle.
+    #[error("gamma is {0}; expected a positive number")]
+    Gamma(f64),
+    /// Step size or inverse temperature are impossible.
+    #[error(transparent)]
+    Dynamics(#[from] DynamicsError),
+    /// The chains cannot be run.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// There is no estimate.
+    #[error(transparent)]
+    Llc(#[from] LlcError),
+    /// The curvature at `w*` cannot be had.
+    #[error(transparent)]
+    Spectrum(#[from] SpectrumError),
+    /// Nor the prediction.
+    #[error(transparent)]
+    Prediction(#[from] QuadraticPredictionError),
+    /// No step of the ladder is accepted often enough.
+    #[error(
+        "no step size from {largest:e} to {smallest:e} is accepted more than {accepted:.2} of the time; expected {ACCEPTANCE}: is the loss differentiable at w*?"
+    )]
+    NoStep {
+        /// The largest step tried.
+        largest: f64,
+        /// The smallest.
+        smallest: f64,
+        /// The best accepted share.
+        accepted: f64,
+    },
+}
+
+/// Estimates the LLC at `anchor`, choosing all settings but `nβ` and γ.
+///
+/// `progress` is called with the number of chain-steps done since its last call.
+///
+/// Shapes: `anchor`: `[d]`.
+///
+/// # Errors
+/// [`CalibrateError`] where the request is impossible, the loss has no curvature there, or no step works. An error that was not
+/// reached within `max_gradients` is no `Err`: it is [`Calibrated::reached`].
+pub fn calibrate<T: Target + Clone + Send + Sync>(
+    target: &T,
+    anchor: ArrayView1<f64>,
+    request: &Request,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<Calibrated, CalibrateError> {
+    if !(0.0 < request.relative_error && request.relative_error < 1.0) {
+        return Err(CalibrateError::RelativeError(request.relative_error));
+    }
+    if !(0.0 < request.gamma) {
+        return Err(CalibrateError::Gamma(request.gamma));
+    }
+    let unit = Dynamics::new(1.0, request.nbeta, request.gamma)?;
+    let mut work = Work {
+        target,
+        request,
+        anchors: anchor.broadcast((N_CHAINS, anchor.len())).map_or_else(
+            || Array2::zeros((N_CHAINS, 0)),
+            |anchors| anchors.to_owned(),
+        ),
+        n_gradients: 0,
+        n_runs: 0,
+        log: Vec::new(),
+        progress,
+    };
+    let mut losses = [f64::NAN];
+    target
+        .clone()
+        .loss(anchor.insert_axis(Axis(0)), &mut losses);
+    let [initial_loss] = losses;
+    if !initial_loss.is_finite() {
+        return Err(LlcError::InitialLoss(initial_loss).into());
+    }
+    let probes = Probes {
+        n_probes: 8,
+        n_steps: 30,
+        seed: request.seed,
+        stream: 0,
+    };
+    let spectrum = Spectrum::of(&mut target.clone(), anchor, &probes)?;
+    let prediction = QuadraticPrediction::new(&spectrum, request.nbeta, request.gamma)?;
+    let stiffest = request.nbeta * spectrum.largest().value.max(0.0) + request.gamma;
+    work.log.push(format!(
+        "largest eigenvalue {:.4e}, smallest {:.4e}; quadratic prediction {:.4}",
+        spectrum.largest().value,
+        spectrum.smallest().value,
+        prediction.mean.value
+    ));
+    let full = request.batch_size.is_none_or(|b| b >= target.n_samples());
+    let (kernel, dynamics) = if full {
+        let dynamics = work.step_size(unit, stiffest)?;
+        (work.trajectory(dynamics, initial_loss)?, dynamics)
+    } else {
+        (
+            Kernel::Sgld,
+            work.biased_step(unit, stiffest, initial_loss)?,
+        )
+    };
+    let (llc, burn_in, n_draws, reached) = work.rounds(kernel, dynamics, initial_loss)?;
+    Ok(Calibrated {
+        llc,
+        prediction,
+        kernel,
+        step_size: dynamics.step_size(),
+        burn_in,
+        n_draws,
+        n_gradients: work.n_gradients,
+        reached,
+        log: work.log,
+    })
+}
+
+struct Work<'a, T> {
+    target: &'a T,
+    request: &'a Request,
+    /// `w*` for every chain, `[N_CHAINS, d]`.
+    anchors: Array2<f64>,
+    n_gradients: u64,
+    n_runs: u64,
+    log: Vec<String>,
+    progress: &'a (dyn Fn(u64) + Sync),
+}
+
+impl<T: Target + Clone + Send + Sync> Work<'_, T> {
+    /// Chains with random numbers that no other run of this calibration has.
+    fn run(
+        &mut self,
+        kernel: Kernel,
+        dynamics: &[Dynamics],
+        starts: ArrayView2<f64>,
+        schedule: Schedule,
+    ) -> Result<Draws, RunError> {
+        let rows: Vec<Row> = (0..)
+            .zip(dynamics)
+            .map(|(chain, &dynamics)| Row {
+                stream: (self.n_runs << 32) | chain,
+                dynamics,
+            })
+            .collect();
+        self.n_runs += 1;
+        self.n_gradients += (rows.len() * (schedule.n_steps() + 1)) as u64 * kernel.n_gradients();
+        let anchors = self.anchors.row(0);
+        let anchors = anchors
+            .broadcast((rows.len(), anchors.len()))
+            .expect("one anchor for all rows");
+        let plan = Plan {
+            kernel,
+            schedule,
+            batch_size: self.request.batch_size,
+            radius: None,
+            seed: self.request.seed,
+            keep_positions: false,
+            n_threads: self.request.n_threads,
+            block: 4,
+        };
+        let ensemble = Ensemble {
+            starts: Some(starts),
+            ..Ensemble::new(anchors, &rows)
+        };
+        chains::run(self.target, &plan, &ensemble, self.progress)
+    }
+
+    /// The largest step of a ladder that MALA accepts often enough.
+    fn step_size(&mut self, unit: Dynamics, stiffest: f64) -> Result<Dynamics, CalibrateError> {
+        const N_RUNGS: usize = 14;
+        const EACH: usize = 4;
+        let schedule = Schedule {
+            burn_in: 0,
+            n_draws: 1,
+            thin: 1,
+        };
+        let length = Schedule {
+            burn_in: 100,
+            ..schedule
+        };
+        let sizes: Vec<f64> = (0..N_RUNGS)
+            .map(|k| 2.0 / stiffest * 0.5f64.powi(k as i32))
+            .collect();
+        let ladder = sizes
+            .iter()
+            .map(|&size| unit.with_step_size(size))
+            .collect::<Result<Vec<_>, _>>()?;
+        let rows: Vec<Dynamics> = (0..N_RUNGS * EACH).map(|i| ladder[i / EACH]).collect();
+        let at_anchor = self.anchors.row(0).to_owned();
+        let starts = at_anchor
+            .broadcast((rows.len(), at_anchor.len()))
+            .expect("one start for all rows");
+        // the first run leaves w*, where every step is accepted too easily
+        let first = self.run(Kernel::MALA, &rows, starts, length)?;
+        let second = self.run(Kernel::MALA, &rows, first.last.view(), length)?;
+        let accepted = second.acceptance.expect("a Metropolis kernel");
+        let shares: Vec<f64> = accepted
+            .chunks(EACH)
+            .map(|group| group.iter().sum::<f64>() / EACH as f64)
+            .collect();
+        let chosen = shares.iter().position(|&share| share >= ACCEPTANCE);
+        let Some(chosen) = chosen else {
+            return Err(CalibrateError::NoStep {
+                largest: sizes[0],
+                smallest: sizes[N_RUNGS - 1],
+                accepted: shares.iter().fold(0.0, |a: f64, &b| a.max(b)),
+            });
+        };
+        self.log.push(format!(
+            "step size {:.4e}, accepted {:.3} of the time",
+            sizes[chosen], shares[chosen]
+        ));
+        Ok(ladder[chosen])
+    }
+
+    /// The trajectory with the most effective draws for each gradient.
+    fn trajectory(
+        &mut self,
+        dynamics: Dynamics,
+        initial_loss: f64,
+    ) -> Result<Kernel, CalibrateError> {
+        const EACH: usize = 8;
+        const N_DRAWS: usize = 100;
+        let rows = [dynamics; EACH];
+        let mut starts = self.anchors.slice(s![..EACH, ..]).to_owned();
+        // the longest worth a try crosses the softest direction once: a quarter period is (π/2)/√γ
+        let softest = 0.5 * std::f64::consts::PI / (dynamics.step_size() * dynamics.gamma()).sqrt();
+        let (mut best, mut most) = (Kernel::MALA, 0.0);
+        let mut n_leapfrog = 1;
+        loop {
+            let kernel = Kernel::Hmc { n_leapfrog };
+            let schedule = Schedule {
+                burn_in: N_DRAWS / 2,
+                n_draws: N_DRAWS,
+                thin: 1,
+            };
+            let draws = self.run(kernel, &rows, starts.view(), schedule)?;
+            starts = draws.last.clone();
+            let llc = Llc::from_draws(&draws, 0..EACH, initial_loss, &dynamics);
+            let per_gradient = llc.map_or(0.0, |llc| llc.ess / f64::from(n_leapfrog));
+            if per_gradient > most {
+                (best, most) = (kernel, per_gradient);
+            }
+            // worse by a factor is no noise
+            let too_long = f64::from(n_leapfrog) > softest || n_leapfrog >= MAX_LEAPFROG;
+            if too_long || per_gradient < 0.25 * most {
+                break;
+            }
+            n_leapfrog *= 2;
+        }
+        self.log.push(format!("{best:?}"));
+        Ok(best)
+    }
+
+    /// The step of SGLD whose predicted bias is half the error asked for.
+    fn biased_step(
+        &mut self,
+        unit: Dynamics,
+        stiffest: f64,
+        initial_loss: f64,
+    ) -> Result<Dynamics, CalibrateError> {
+        const N_STEPS: usize = 500;
+        let mut dynamics = unit.with_step_size(0.1 / stiffest)?;
+        let mut starts = self.anchors.clone();
+        // the bias is proportional to the step: two corrections, the second from where the first settled
+        for _ in 0..3 {
+            let schedule = Schedule {
+                burn_in: N_STEPS,
+                n_draws: N_STEPS,
+                thin: 1,
+            };
+            let draws = self.run(Kernel::Sgld, &[dynamics; N_CHAINS], starts.view(), schedule)?;
+            let llc = Llc::from_draws(&draws, 0..N_CHAINS, initial_loss, &dynamics)?;
+            let share = llc.step_bias.unwrap_or(f64::NAN) / llc.mean.abs();
+            let factor = (0.5 * self.request.relative_error / share).clamp(0.05, 10.0);
+            self.log.push(format!(
+                "SGLD at step size {:.4e}: predicted bias {share:.4} of the estimate",
+                dynamics.step_size()
+            ));
+            let next = (dynamics.step_size() * factor).min(1.0 / stiffest);
+            dynamics = dynamics.with_step_size(next)?;
+            starts = draws.last;
+        }
+        self.log
+            .push(format!("step size {:.4e}", dynamics.step_size()));
+        Ok(dynamics)
+    }
+
+    /// Rounds of twice the length each, the estimate from the last; with its burn-in, its draws, and whether it is good enough.
+    fn rounds(
+        &mut self,
+        kernel: Kernel,
+        dynamics: Dynamics,
+        initial_loss: f64,
+    ) -> Result<(Llc, usize, usize, bool), CalibrateError> {
+        /// Draws of a round: long chains are thinned, so that memory does not grow with them.
+        const N_DRAWS: usize = 256;
+        let rows = [dynamics; N_CHAINS];
+        let mut starts = self.anchors.clone();
+        let (mut thin, mut done) = (1, 0);
+        loop {
+            let schedule = Schedule {
+                burn_in: thin,
+                n_draws: N_DRAWS,
+                thin,
+            };
+            let draws = self.run(kernel, &rows, starts.view(), schedule)?;
+            starts.assign(&draws.last);
+            let llc = Llc::from_draws(&draws, 0..N_CHAINS, initial_loss, &dynamics)?;
+            let settled = llc.r_hat <= 1.01 && llc.drift.unwrap_or(0.0).abs() <= 4.4;
+            let precise =
+                llc.mcse.max(llc.mcse_ess) <= self.request.relative_error * llc.mean.abs();
+            let n_steps = schedule.n_steps();
+            self.log.push(format!(
+                "{n_steps} steps after {done}: {:.5} ± {:.5}, R-hat {:.4}",
+                llc.mean, llc.mcse, llc.r_hat
+            ));
+            // the next round costs twice as much
+            let next = 2 * (n_steps * N_CHAINS) as u64 * kernel.n_gradients();
+            let spent = self.n_gradients + next > self.request.max_gradients;
+            if (settled && precise) || spent {
+                return Ok((llc, done + schedule.burn_in, N_DRAWS, settled && precise));
+            }
+            done += n_steps;
+            thin *= 2;
+        }
+    }
+}
+
+/// The estimates of a sweep over step sizes, localisations and inverse temperatures, in that order, as rows of one ensemble.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SweepCell {
+    /// What the chains of this cell did.
+    pub dynamics: Dynamics,
+    /// Their estimate, or why there is none.
+    pub llc: Result<Llc, String>,
+}
+
+/// Estimates around `anchor` at every combination of `step_sizes`, `gammas` and `nbetas`, `n_chains` each.
+///
+/// `plan` gives kernel, schedule, batches, seed and threads. Cells are ordered with `nbetas` running fastest.
+///
+/// Shapes: `anchor`: `[d]`.
+///
+/// # Errors
+/// [`CalibrateError`] where a setting is impossible or the loss at `anchor` is not finite.
+pub fn sweep<T: Target + Clone + Send + Sync>(
+    target: &T,
+    anchor: ArrayView1<f64>,
+    (step_sizes, gammas, nbetas): (&[f64], &[f64], &[f64]),
+    n_chains: usize,
+    plan: &Plan,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<Vec<SweepCell>, CalibrateError> {
+    let mut cells = Vec::new();
+    for &step_size in step_sizes {
+        for &gamma in gammas {
+            for &nbeta in nbetas {
+                cells.push(Dynamics::new(step_size, nbeta, gamma)?);
+            }
+        }
+    }
+    let rows: Vec<Row> = (0..cells.len() * n_chains)
+        .map(|i| Row {
+            stream: i as u64,
+            dynamics: cells[i / n_chains],
+        })
+        .collect();
+    let mut losses = [f64::NAN];
+    target
+        .clone()
+        .loss(anchor.insert_axis(Axis(0)), &mut losses);
+    let anchors = anchor
+        .broadcast((rows.len(), anchor.len()))
+        .expect("one anchor for all rows");
+    let draws = chains::run(target, plan, &Ensemble::new(anchors, &rows), progress)?;
+    let cell = |(i, &dynamics): (usize, &Dynamics)| SweepCell {
+        dynamics,
+        llc: Llc::from_draws(
+            &draws,
+            i * n_chains..(i + 1) * n_chains,
+            losses[0],
+            &dynamics,
+        )
+        .map_err(|error| error.to_string()),
+    };
+    Ok(cells.iter().enumerate().map(cell).collect())
+}
