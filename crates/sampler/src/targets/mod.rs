@@ -1,13 +1,16 @@
 //! Host targets: analytic gradients, no allocation in the step.
 
+mod deep_linear;
 mod gaussian_location;
 mod linear_regression;
+mod matrix_product;
 mod normal_crossing;
 mod quadratic;
 mod radial;
 mod tanh_unit;
 mod two_component;
 
+pub use deep_linear::{DeepLinear, DeepLinearError};
 pub use gaussian_location::GaussianLocation;
 pub use linear_regression::LinearRegression;
 pub use normal_crossing::NormalCrossing;
