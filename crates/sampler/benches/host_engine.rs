@@ -1,58 +1,168 @@
-//! Chain-steps per second of the host engine on one core.
+//! Chain-steps per second of the host engine: SGLD with its noise, losses recorded at each step of full-batch chains.
+//!
+//! a1 `y = x w1 w2`; a2 a linear regression of two parameters; b1 reduced-rank regression 10-10-10 of rank 5; b2 four layers of 50, in
+//! single precision; all with 1000 samples. Elements are chain-steps.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use ndarray::{Array1, Array2};
-use slt_sampler::targets::Quadratic;
+use rand::RngExt;
+use slt_sampler::stream::{Purpose, rng};
+use slt_sampler::targets::{DeepLinear, LinearRegression};
 use slt_sampler::{
-    Batch, Dynamics, Ensemble, Kernel, Plan, Row, Schedule, State, chains, default_nbeta,
-    fill_normals, stream::Purpose,
+    Dynamics, Ensemble, Kernel, Plan, Row, Schedule, Target, chains, default_nbeta, fill_normals,
 };
 
-/// The two-parameter regression `y = 3x + 2` on 100 points of [-1, 1], full batch.
-fn regression(c: &mut Criterion) {
-    let n = 100;
-    let x = Array1::linspace(-1.0, 1.0, n);
-    let design = Array2::from_shape_fn((n, 2), |(i, j)| if j == 0 { x[i] } else { 1.0 });
-    let target =
-        Quadratic::least_squares(design.view(), (3.0 * &x + 2.0).view()).expect("a regression");
-    let dynamics = Dynamics::new(1e-3, default_nbeta(n), 1.0).expect("valid settings");
-    let (n_chains, n_steps) = (64, 10_000);
-    let anchors = target
-        .minimum()
-        .broadcast((n_chains, 2))
-        .expect("rows")
-        .to_owned();
-    let rows = Row::many(0, n_chains, dynamics);
-    let ensemble = Ensemble::new(anchors.view(), &rows);
-    let mut group = c.benchmark_group("regression, 2 parameters, 64 chains");
-    group
-        .throughput(Throughput::Elements((n_chains * n_steps) as u64))
-        .sample_size(20);
-    group.bench_function("chain-steps, every state a draw", |b| {
-        let schedule = Schedule {
-            burn_in: 0,
-            n_draws: n_steps + 1,
+const N: usize = 1000;
+
+/// How chains run.
+#[derive(Clone, Copy)]
+struct Run {
+    n_chains: usize,
+    n_steps: usize,
+    step_size: f64,
+    batch_size: Option<usize>,
+    n_threads: usize,
+    block: usize,
+}
+
+/// All chains from `anchor`, `run.n_steps` each; full-batch chains record every loss.
+fn sample<T: Target + Clone + Send + Sync>(target: &T, anchor: &Array1<f64>, run: Run) -> f64 {
+    let dynamics = Dynamics::new(run.step_size, default_nbeta(N), 1.0).expect("valid settings");
+    let anchors = anchor.broadcast((run.n_chains, anchor.len()));
+    let anchors = anchors.expect("rows").to_owned();
+    let rows = Row::many(0, run.n_chains, dynamics);
+    let (burn_in, n_draws) = match run.batch_size {
+        None => (0, run.n_steps + 1),
+        Some(_) => (run.n_steps, 1),
+    };
+    let plan = Plan {
+        kernel: Kernel::Sgld,
+        schedule: Schedule {
+            burn_in,
+            n_draws,
             thin: 1,
-        };
-        let plan = Plan {
-            kernel: Kernel::Sgld,
-            schedule,
-            batch_size: None,
-            radius: None,
-            seed: 1,
-            keep_positions: false,
-            n_threads: 1,
-            block: 64,
-        };
-        b.iter(|| chains::run(&target, &plan, &ensemble, &|_| ()));
-    });
-    group.bench_function("chain-steps, kernel alone", |b| {
-        let (mut target, mut state) = (target.clone(), State::new(anchors.view(), 1, &rows));
-        b.iter(|| {
-            (0..n_steps).for_each(|_| Kernel::Sgld.step(&mut target, Batch::Full, &mut state))
-        });
-    });
+        },
+        batch_size: run.batch_size,
+        radius: None,
+        seed: 1,
+        keep_positions: false,
+        n_threads: run.n_threads,
+        block: run.block,
+    };
+    let draws = chains::run(
+        target,
+        &plan,
+        &Ensemble::new(anchors.view(), &rows),
+        &|_| (),
+    );
+    draws.expect("a valid plan").loss.sum()
+}
+
+fn uniform(n_rows: usize, n_columns: usize, limit: f64, index: u64) -> Array2<f64> {
+    let mut rng = rng(1, Purpose::Data, 0, index);
+    Array2::from_shape_simple_fn((n_rows, n_columns), || rng.random_range(-limit..=limit))
+}
+
+/// `y = x w1 w2` plus noise, at the true `(1, 1)`.
+fn a1() -> (DeepLinear, Array1<f64>) {
+    let x = uniform(N, 1, 1.0, 0);
+    let y = &x + &uniform(N, 1, 1.0, 1);
+    let target = DeepLinear::new(&[1, 1, 1], x.view(), y.view(), 1.0);
+    (target.expect("fits"), Array1::ones(2))
+}
+
+fn a2() -> (LinearRegression, Array1<f64>) {
+    let x = uniform(N, 2, 1.0, 0);
+    let y = x.sum_axis(ndarray::Axis(1)) + uniform(N, 1, 1.0, 1).column(0);
+    let target = LinearRegression::new(x.view(), y.view()).expect("a regression");
+    let minimum = target.quadratic().minimum().to_owned();
+    (target, minimum)
+}
+
+/// A noiseless network at its true parameters.
+fn network(widths: &[usize], rank: usize) -> (DeepLinear, Array1<f64>) {
+    let (mut w, mut product) = (vec![], Array2::eye(widths[0]));
+    for (k, pair) in widths.windows(2).enumerate() {
+        let size = (3.0 / rank as f64).sqrt();
+        let (left, right) = (
+            uniform(pair[1], rank, 1.0, 2 + k as u64),
+            uniform(rank, pair[0], size, 30 + k as u64),
+        );
+        let layer = left.dot(&right);
+        product = layer.dot(&product);
+        w.extend(layer);
+    }
+    let (x, factor) = (uniform(N, widths[0], 1.0, 0), 1.0 / product.nrows() as f64);
+    let target = DeepLinear::noiseless(widths, x.view(), product.view(), factor);
+    (target.expect("fits"), w.into())
+}
+
+/// Four and 64 chains on one thread, and two threads where `two` says so.
+fn chain_steps<T: Target + Clone + Send + Sync>(
+    c: &mut Criterion,
+    name: &str,
+    (target, anchor): &(T, Array1<f64>),
+    run: Run,
+    two: bool,
+) {
+    let mut group = c.benchmark_group(name);
+    group.sample_size(10);
+    let threads: &[usize] = if two { &[1, 2] } else { &[1] };
+    for n_chains in [4, 64] {
+        for &n_threads in threads {
+            let n_steps = run.n_steps * 64 / n_chains;
+            let run = Run {
+                n_chains,
+                n_steps,
+                n_threads,
+                ..run
+            };
+            group.throughput(Throughput::Elements((n_chains * n_steps) as u64));
+            let name = format!("{n_chains} chains, {n_threads} thread(s)");
+            group.bench_function(name, |b| b.iter(|| sample(target, anchor, run)));
+        }
+    }
     group.finish();
+}
+
+fn problems(c: &mut Criterion) {
+    let small = Run {
+        n_chains: 0,
+        n_steps: 2000,
+        step_size: 1e-4,
+        batch_size: None,
+        n_threads: 1,
+        block: 64,
+    };
+    chain_steps(c, "a1", &a1(), small, false);
+    chain_steps(c, "a2", &a2(), small, false);
+    let wide = Run {
+        n_steps: 100,
+        block: 4,
+        step_size: 1e-5,
+        ..small
+    };
+    chain_steps(c, "b1", &network(&[10, 10, 10], 5), wide, false);
+    let wide = Run {
+        n_steps: 16,
+        block: 1,
+        ..wide
+    };
+    let (target, anchor) = network(&[50; 5], 50);
+    let batches = Run {
+        batch_size: Some(128),
+        ..wide
+    };
+    let b2 = (target.clone().single_precision(), anchor.clone());
+    chain_steps(c, "b2, full batch", &b2, wide, true);
+    chain_steps(c, "b2, batches of 128", &b2, batches, true);
+    chain_steps(
+        c,
+        "b2, full batch, double precision",
+        &(target, anchor),
+        wide,
+        false,
+    );
 }
 
 fn normals(c: &mut Criterion) {
@@ -65,5 +175,5 @@ fn normals(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, regression, normals);
+criterion_group!(benches, problems, normals);
 criterion_main!(benches);

@@ -12,11 +12,14 @@
 //! the minimum no digits are lost, as they are in a difference of `y'y` and its fit. A minibatch has its own `S` and `C = sum r_i x_i' / b`,
 //! `L = factor (tr(E S E') - 2 tr(E C') + sum |r_i|^2 / b)`; where it has no more samples than inputs, they are sent through the layers instead.
 
+mod network;
+
 use std::sync::Arc;
 
-use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut2, Axis};
+use ndarray::{Array2, ArrayView2, ArrayViewMut2};
 
-use super::matrix_product::{Factor, Real, Size, padded, product};
+use self::network::{Network, Samples};
+use super::matrix_product::Matrix;
 use super::quadratic::minimum_norm_solution;
 use crate::target::{Batch, SampleLosses, Target};
 use crate::targets::LeastSquaresError;
@@ -141,16 +144,14 @@ impl DeepLinear {
         if n_samples == 0 {
             return Err(DeepLinearError::Empty);
         }
-        Ok(Self(Precision::Double(Network {
+        Ok(Self(Precision::Double(Network::new(
+            widths,
             factor,
-            offset: 0.0,
             n_samples,
-            second_moment: Matrix::of(second_moment),
-            best: Matrix::of(teacher.t()),
-            samples: None,
-            work: Work::new(widths),
-            widths: widths.to_vec(),
-        })))
+            Matrix::of(second_moment),
+            Matrix::of(teacher.t()),
+            None,
+        ))))
     }
 
     fn of(
@@ -160,23 +161,19 @@ impl DeepLinear {
         x: ArrayView2<f64>,
         residuals: Option<Array2<f64>>,
     ) -> Self {
-        let n = x.nrows() as f64;
-        let square = residuals
-            .as_ref()
-            .map_or(0.0, |r| r.iter().map(|r| r * r).sum());
-        Self(Precision::Double(Network {
+        let n = x.nrows();
+        let samples = Samples {
+            x: x.iter().copied().collect(),
+            residuals: residuals.map_or(vec![], |r| r.iter().copied().collect()),
+        };
+        Self(Precision::Double(Network::new(
+            widths,
             factor,
-            offset: factor * square / n,
-            n_samples: x.nrows(),
-            second_moment: Matrix::of((x.t().dot(&x) / n).view()),
-            best: Matrix::of(best.view()),
-            samples: Some(Arc::new(Samples {
-                x: x.iter().copied().collect(),
-                residuals: residuals.map_or(vec![], |r| r.iter().copied().collect()),
-            })),
-            work: Work::new(widths),
-            widths: widths.to_vec(),
-        }))
+            n,
+            Matrix::of((x.t().dot(&x) / n as f64).view()),
+            Matrix::of(best.view()),
+            Some(Arc::new(samples)),
+        )))
     }
 
     /// The same target with its matrix products in `f32`, about twice as fast.
@@ -186,30 +183,15 @@ impl DeepLinear {
     pub fn single_precision(self) -> Self {
         match self.0 {
             Precision::Single(network) => Self(Precision::Single(network)),
-            Precision::Double(network) => Self(Precision::Single(Network {
-                factor: network.factor,
-                offset: network.offset,
-                n_samples: network.n_samples,
-                second_moment: network.second_moment.rounded(),
-                best: network.best.rounded(),
-                samples: network.samples.map(|samples| {
-                    let round = |v: &[f64]| v.iter().map(|&v| v as f32).collect();
-                    Arc::new(Samples {
-                        x: round(&samples.x),
-                        residuals: round(&samples.residuals),
-                    })
-                }),
-                work: Work::new(&network.widths),
-                widths: network.widths,
-            })),
+            Precision::Double(network) => Self(Precision::Single(network.rounded())),
         }
     }
 
     /// Widths from input to output.
     pub fn widths(&self) -> &[usize] {
         match &self.0 {
-            Precision::Single(network) => &network.widths,
-            Precision::Double(network) => &network.widths,
+            Precision::Single(network) => network.widths(),
+            Precision::Double(network) => network.widths(),
         }
     }
 }
@@ -243,461 +225,6 @@ fn check(
     Ok(())
 }
 
-/// Row-major with padded rows.
-#[derive(Debug, Clone)]
-struct Matrix<T> {
-    values: Vec<T>,
-    stride: usize,
-}
-
-impl<T: Real> Matrix<T> {
-    fn zeros(n_rows: usize, n_columns: usize) -> Self {
-        let stride = padded(n_columns);
-        Self {
-            values: vec![T::default(); n_rows * stride],
-            stride,
-        }
-    }
-
-    fn plain(&self) -> Factor<'_, T> {
-        Factor::Plain(&self.values, self.stride)
-    }
-
-    fn transposed(&self) -> Factor<'_, T> {
-        Factor::Transposed(&self.values, self.stride)
-    }
-
-    fn row(&self, i: usize) -> &[T] {
-        &self.values[i * self.stride..(i + 1) * self.stride]
-    }
-
-    fn row_mut(&mut self, i: usize) -> &mut [T] {
-        &mut self.values[i * self.stride..(i + 1) * self.stride]
-    }
-}
-
-impl Matrix<f64> {
-    fn of(values: ArrayView2<f64>) -> Self {
-        let mut out = Self::zeros(values.nrows(), values.ncols());
-        for (i, row) in values.rows().into_iter().enumerate() {
-            out.row_mut(i)
-                .iter_mut()
-                .zip(row)
-                .for_each(|(o, &v)| *o = v);
-        }
-        out
-    }
-
-    fn rounded(&self) -> Matrix<f32> {
-        Matrix {
-            values: self.values.iter().map(|&v| v as f32).collect(),
-            stride: self.stride,
-        }
-    }
-}
-
-#[derive(Debug)]
-struct Samples<T> {
-    /// `[n, n_inputs]`.
-    x: Vec<T>,
-    /// `y - P0 x`, `[n, n_outputs]`; empty where there is no noise.
-    residuals: Vec<T>,
-}
-
-#[derive(Debug, Clone)]
-struct Network<T> {
-    widths: Vec<usize>,
-    factor: f64,
-    /// `factor` times the mean square of the residuals.
-    offset: f64,
-    n_samples: usize,
-    second_moment: Matrix<T>,
-    /// The transpose of `P0`, `[n_inputs, n_outputs]`.
-    best: Matrix<T>,
-    samples: Option<Arc<Samples<T>>>,
-    work: Work<T>,
-}
-
-/// Where a row is evaluated. A panel has one line for each input, or for each sample of a small batch.
-#[derive(Debug, Clone)]
-struct Work<T> {
-    /// `W_k`, `[widths[k], widths[k - 1]]`, at `k - 1`.
-    weights: Vec<Matrix<T>>,
-    /// Their transposes.
-    transposes: Vec<Matrix<T>>,
-    /// The samples of a batch, `[b, n_inputs]`, and their residuals, `[b, n_outputs]`.
-    batch: Matrix<T>,
-    residuals: Matrix<T>,
-    /// Moments of the batch.
-    second_moment: Matrix<T>,
-    cross_moment: Matrix<T>,
-    /// What the layers up to the k-th make of the panel, at `k - 1`; with inputs for panel, the first is a transpose above.
-    forward: Vec<Matrix<T>>,
-    /// The derivative by the k-th layer's output, at `k - 1`.
-    backward: Vec<Matrix<T>>,
-    /// The derivative by `W_k`, at `k - 1`.
-    grads: Vec<Matrix<T>>,
-    /// What the outputs should be.
-    wanted: Matrix<T>,
-}
-
-impl<T: Real> Work<T> {
-    fn new(widths: &[usize]) -> Self {
-        let (n_inputs, n_outputs) = (widths[0], widths[widths.len() - 1]);
-        let layers = |f: &dyn Fn(usize, usize) -> Matrix<T>| -> Vec<Matrix<T>> {
-            widths.windows(2).map(|w| f(w[0], w[1])).collect()
-        };
-        Self {
-            weights: layers(&|from, to| Matrix::zeros(to, from)),
-            transposes: layers(&|from, to| Matrix::zeros(from, to)),
-            batch: Matrix::zeros(0, n_inputs),
-            residuals: Matrix::zeros(0, n_outputs),
-            second_moment: Matrix::zeros(n_inputs, n_inputs),
-            cross_moment: Matrix::zeros(n_inputs, n_outputs),
-            forward: layers(&|_, to| Matrix::zeros(n_inputs, to)),
-            backward: layers(&|_, to| Matrix::zeros(n_inputs, to)),
-            grads: layers(&|from, to| Matrix::zeros(to, from)),
-            wanted: Matrix::zeros(n_inputs, n_outputs),
-        }
-    }
-
-    fn load(&mut self, widths: &[usize], mut w: &[f64]) {
-        for (k, (plain, transpose)) in self
-            .weights
-            .iter_mut()
-            .zip(&mut self.transposes)
-            .enumerate()
-        {
-            let (from, to) = (widths[k], widths[k + 1]);
-            let (layer, rest) = w.split_at(from * to);
-            for (i, layer) in layer.chunks_exact(from).enumerate() {
-                let row = plain.row_mut(i);
-                for (j, (p, &w)) in row.iter_mut().zip(layer).enumerate() {
-                    *p = T::of(w);
-                    transpose.values[j * transpose.stride + i] = *p;
-                }
-            }
-            w = rest;
-        }
-    }
-
-    /// The samples `indices`, and their residuals if there are any.
-    fn gather(
-        &mut self,
-        samples: &Samples<T>,
-        widths: &[usize],
-        indices: impl ExactSizeIterator<Item = usize>,
-    ) {
-        let (n_inputs, n_outputs) = (widths[0], widths[widths.len() - 1]);
-        let needed = indices.len() * self.batch.stride;
-        if self.batch.values.len() < needed {
-            self.batch.values.resize(needed, T::default());
-            let needed = indices.len() * self.residuals.stride;
-            self.residuals.values.resize(needed, T::default());
-        }
-        for (i, k) in indices.enumerate() {
-            self.batch.row_mut(i)[..n_inputs]
-                .copy_from_slice(&samples.x[k * n_inputs..][..n_inputs]);
-            if !samples.residuals.is_empty() {
-                let residual = &samples.residuals[k * n_outputs..][..n_outputs];
-                self.residuals.row_mut(i)[..n_outputs].copy_from_slice(residual);
-            }
-        }
-    }
-}
-
-impl<T: Real> Network<T> {
-    fn n_inputs(&self) -> usize {
-        self.widths[0]
-    }
-
-    fn n_outputs(&self) -> usize {
-        self.widths[self.widths.len() - 1]
-    }
-
-    fn depth(&self) -> usize {
-        self.widths.len() - 1
-    }
-
-    /// The loss of one row, and its gradient if asked for.
-    fn evaluate(
-        &mut self,
-        w: &[f64],
-        batch: Option<ArrayView1<u32>>,
-        grad: Option<&mut [f64]>,
-    ) -> f64 {
-        self.work.load(&self.widths, w);
-        let Some(indices) = batch else {
-            return self.by_moments(None, grad);
-        };
-        let samples = self.samples.clone();
-        let samples = samples.expect("a target made of moments has no samples: full batches only");
-        let b = indices.len();
-        self.work
-            .gather(&samples, &self.widths, indices.iter().map(|&k| k as usize));
-        let noisy = !samples.residuals.is_empty();
-        if b > self.n_inputs() {
-            self.by_moments(Some((b, noisy)), grad)
-        } else {
-            self.by_layers(b, noisy, grad)
-        }
-    }
-
-    /// The product of all weights less the best one, transposed, into the last of `forward`.
-    fn error(&mut self) {
-        let (n_inputs, n_outputs, depth) = (self.n_inputs(), self.n_outputs(), self.depth());
-        let Work {
-            transposes,
-            forward,
-            ..
-        } = &mut self.work;
-        if depth == 1 {
-            forward[0].values.copy_from_slice(&transposes[0].values);
-        }
-        for k in 1..depth {
-            let (before, after) = forward.split_at_mut(k);
-            let from = if k == 1 {
-                &transposes[0]
-            } else {
-                &before[k - 1]
-            };
-            let size = Size {
-                rows: n_inputs,
-                inner: self.widths[k],
-                columns: self.widths[k + 1],
-            };
-            product(
-                size,
-                from.plain(),
-                &transposes[k].values,
-                &mut after[0].values,
-            );
-        }
-        let error = &mut forward[depth - 1];
-        for i in 0..n_inputs {
-            let row = error.row_mut(i)[..n_outputs].iter_mut();
-            row.zip(self.best.row(i)).for_each(|(e, &b)| *e -= b);
-        }
-    }
-
-    fn by_moments(&mut self, batch: Option<(usize, bool)>, grad: Option<&mut [f64]>) -> f64 {
-        self.error();
-        let (n_inputs, n_outputs, depth) = (self.n_inputs(), self.n_outputs(), self.depth());
-        let work = &mut self.work;
-        let size = Size {
-            rows: n_inputs,
-            inner: n_inputs,
-            columns: n_outputs,
-        };
-        let mut scale = 1.0;
-        let mut noise = None;
-        let moment = match batch {
-            None => &self.second_moment,
-            Some((b, noisy)) => {
-                scale = 1.0 / b as f64;
-                let columns = |columns| Size {
-                    rows: n_inputs,
-                    inner: b,
-                    columns,
-                };
-                let x = work.batch.transposed();
-                product(
-                    columns(n_inputs),
-                    x,
-                    &work.batch.values,
-                    &mut work.second_moment.values,
-                );
-                if noisy {
-                    let r = &work.residuals.values;
-                    product(columns(n_outputs), x, r, &mut work.cross_moment.values);
-                    noise = Some(sum_of_products(
-                        &work.residuals,
-                        &work.residuals,
-                        b,
-                        n_outputs,
-                    ));
-                }
-                &work.second_moment
-            }
-        };
-        let (error, slope) = (&work.forward[depth - 1], &mut work.backward[depth - 1]);
-        product(size, moment.plain(), &error.values, &mut slope.values);
-        let mut loss = sum_of_products(error, slope, n_inputs, n_outputs);
-        if let Some(noise) = noise {
-            loss += noise - 2.0 * sum_of_products(error, &work.cross_moment, n_inputs, n_outputs);
-            for i in 0..n_inputs {
-                let row = slope.row_mut(i)[..n_outputs].iter_mut();
-                row.zip(work.cross_moment.row(i))
-                    .for_each(|(s, &c)| *s -= c);
-            }
-        }
-        if let Some(grad) = grad {
-            self.back(n_inputs, true, 2.0 * self.factor * scale, grad);
-        }
-        let offset = if batch.is_none() { self.offset } else { 0.0 };
-        self.factor * scale * loss + offset
-    }
-
-    fn by_layers(&mut self, b: usize, noisy: bool, grad: Option<&mut [f64]>) -> f64 {
-        let (n_inputs, n_outputs, depth) = (self.n_inputs(), self.n_outputs(), self.depth());
-        let work = &mut self.work;
-        for k in 0..depth {
-            let (before, after) = work.forward.split_at_mut(k);
-            let from = before.last().unwrap_or(&work.batch);
-            let size = Size {
-                rows: b,
-                inner: self.widths[k],
-                columns: self.widths[k + 1],
-            };
-            product(
-                size,
-                from.plain(),
-                &work.transposes[k].values,
-                &mut after[0].values,
-            );
-        }
-        let size = Size {
-            rows: b,
-            inner: n_inputs,
-            columns: n_outputs,
-        };
-        product(
-            size,
-            work.batch.plain(),
-            &self.best.values,
-            &mut work.wanted.values,
-        );
-        let slope = &mut work.backward[depth - 1];
-        for i in 0..b {
-            let (output, wanted) = (work.forward[depth - 1].row(i), work.wanted.row(i));
-            for (j, slope) in slope.row_mut(i)[..n_outputs].iter_mut().enumerate() {
-                *slope = output[j] - wanted[j];
-                if noisy {
-                    *slope -= work.residuals.row(i)[j];
-                }
-            }
-        }
-        let loss = sum_of_products(slope, slope, b, n_outputs) / b as f64;
-        if let Some(grad) = grad {
-            self.back(b, false, 2.0 * self.factor / b as f64, grad);
-        }
-        self.factor * loss
-    }
-
-    /// From the last of `backward` to the gradient. The panel is the inputs or the batch.
-    fn back(&mut self, n_rows: usize, inputs: bool, scale: f64, mut grad: &mut [f64]) {
-        let work = &mut self.work;
-        for k in (0..self.widths.len() - 1).rev() {
-            let (from, to) = (self.widths[k], self.widths[k + 1]);
-            let (before, after) = work.backward.split_at_mut(k);
-            let slope = &after[0];
-            let (rest, out) = grad.split_at_mut(grad.len() - from * to);
-            if k == 0 && inputs {
-                // the panel is the identity
-                for (i, out) in out.chunks_exact_mut(from).enumerate() {
-                    for (j, out) in out.iter_mut().enumerate() {
-                        *out = scale * slope.values[j * slope.stride + i].to_f64();
-                    }
-                }
-                return;
-            }
-            let panel = match k {
-                0 => &work.batch,
-                1 if inputs => &work.transposes[0],
-                _ => &work.forward[k - 1],
-            };
-            let size = Size {
-                rows: to,
-                inner: n_rows,
-                columns: from,
-            };
-            let sums = &mut work.grads[k];
-            product(size, slope.transposed(), &panel.values, &mut sums.values);
-            for (i, out) in out.chunks_exact_mut(from).enumerate() {
-                out.iter_mut()
-                    .zip(sums.row(i))
-                    .for_each(|(o, &s)| *o = scale * s.to_f64());
-            }
-            if let Some(below) = before.last_mut() {
-                let size = Size {
-                    rows: n_rows,
-                    inner: to,
-                    columns: from,
-                };
-                product(
-                    size,
-                    slope.plain(),
-                    &work.weights[k].values,
-                    &mut below.values,
-                );
-            }
-            grad = rest;
-        }
-    }
-
-    fn sample_losses(&mut self, w: &[f64], out: &mut [f64]) {
-        let samples = self.samples.clone();
-        let samples = samples.expect("a target made of moments has no samples");
-        let (n_inputs, n_outputs, depth) = (self.n_inputs(), self.n_outputs(), self.depth());
-        self.work.load(&self.widths, w);
-        self.error();
-        for (block, out) in out.chunks_mut(n_inputs).enumerate() {
-            let first = block * n_inputs;
-            self.work
-                .gather(&samples, &self.widths, first..first + out.len());
-            let work = &mut self.work;
-            let size = Size {
-                rows: out.len(),
-                inner: n_inputs,
-                columns: n_outputs,
-            };
-            let error = &work.forward[depth - 1].values;
-            product(size, work.batch.plain(), error, &mut work.wanted.values);
-            for (i, out) in out.iter_mut().enumerate() {
-                let square = |j: usize| {
-                    let mut e = work.wanted.row(i)[j].to_f64();
-                    if !samples.residuals.is_empty() {
-                        e -= work.residuals.row(i)[j].to_f64();
-                    }
-                    e * e
-                };
-                *out = self.factor * (0..n_outputs).map(square).sum::<f64>();
-            }
-        }
-    }
-
-    fn rows(
-        &mut self,
-        rows: ArrayView2<f64>,
-        batch: Batch,
-        mut grad: Option<ArrayViewMut2<f64>>,
-        loss: &mut [f64],
-    ) {
-        for (i, (w, loss)) in rows.rows().into_iter().zip(loss).enumerate() {
-            let indices = match batch {
-                Batch::Full => None,
-                Batch::Rows(indices) => Some(indices.index_axis_move(Axis(0), i)),
-            };
-            let grad = grad
-                .as_mut()
-                .map(|g| g.row_mut(i).into_slice().expect("gradients are contiguous"));
-            *loss = self.evaluate(w.to_slice().expect("rows are contiguous"), indices, grad);
-        }
-    }
-}
-
-/// `sum_ij a_ij b_ij` over the first rows and columns, in `f64`.
-fn sum_of_products<T: Real>(a: &Matrix<T>, b: &Matrix<T>, n_rows: usize, n_columns: usize) -> f64 {
-    let row = |i: usize| {
-        let (a, b) = (&a.row(i)[..n_columns], &b.row(i)[..n_columns]);
-        a.iter()
-            .zip(b)
-            .map(|(a, b)| a.to_f64() * b.to_f64())
-            .sum::<f64>()
-    };
-    (0..n_rows).map(row).sum()
-}
-
 impl Target for DeepLinear {
     fn n_params(&self) -> usize {
         self.widths().windows(2).map(|w| w[0] * w[1]).sum()
@@ -705,8 +232,8 @@ impl Target for DeepLinear {
 
     fn n_samples(&self) -> usize {
         match &self.0 {
-            Precision::Single(network) => network.n_samples,
-            Precision::Double(network) => network.n_samples,
+            Precision::Single(network) => network.n_samples(),
+            Precision::Double(network) => network.n_samples(),
         }
     }
 
@@ -731,6 +258,13 @@ impl Target for DeepLinear {
             Precision::Double(network) => network.rows(rows, Batch::Full, None, loss),
         }
     }
+
+    fn gradient_precision(&self) -> f64 {
+        match self.0 {
+            Precision::Single(_) => f32::EPSILON.into(),
+            Precision::Double(_) => f64::EPSILON,
+        }
+    }
 }
 
 impl SampleLosses for DeepLinear {
@@ -752,7 +286,7 @@ impl SampleLosses for DeepLinear {
 mod tests {
     use super::*;
     use crate::targets::{gradient_check, minibatch_check, sample_losses_check};
-    use ndarray::{Array1, array, s};
+    use ndarray::{Array1, Axis, array, s};
 
     fn wave(n_rows: usize, n_columns: usize, phase: f64) -> Array2<f64> {
         Array2::from_shape_fn((n_rows, n_columns), |(i, j)| {

@@ -7,9 +7,10 @@
 //! The tiles use fused multiply-add through `mul_add`, which is rounded once on every machine: the vector width does not
 //! change the bits. Whether `gemm` does the same is its own affair.
 
-use std::ops::{Sub, SubAssign};
+use std::ops::{Add, Mul, Sub, SubAssign};
 
 use multiversion::multiversion;
+use ndarray::ArrayView2;
 
 /// Products with at most this many columns in result and factors are done by the tiles here.
 const SMALL: usize = 64;
@@ -18,7 +19,16 @@ const TILE: usize = 8;
 
 /// The two precisions of a target's matrix products.
 pub(super) trait Real:
-    Copy + Default + Sub<Output = Self> + SubAssign + std::fmt::Debug + Send + Sync + 'static
+    Copy
+    + Default
+    + Add<Output = Self>
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + SubAssign
+    + std::fmt::Debug
+    + Send
+    + Sync
+    + 'static
 {
     fn of(x: f64) -> Self;
     fn to_f64(self) -> f64;
@@ -109,6 +119,103 @@ fn large<T: Real>(size: Size, a: Factor<T>, b: &[T], c: &mut [T]) {
             gemm::Parallelism::None,
         );
     }
+}
+
+/// Row-major with padded rows.
+#[derive(Debug, Clone)]
+pub(super) struct Matrix<T> {
+    pub values: Vec<T>,
+    pub stride: usize,
+}
+
+impl<T: Real> Matrix<T> {
+    pub fn zeros(n_rows: usize, n_columns: usize) -> Self {
+        let stride = padded(n_columns);
+        Self {
+            values: vec![T::default(); n_rows * stride],
+            stride,
+        }
+    }
+
+    pub fn plain(&self) -> Factor<'_, T> {
+        Factor::Plain(&self.values, self.stride)
+    }
+
+    pub fn transposed(&self) -> Factor<'_, T> {
+        Factor::Transposed(&self.values, self.stride)
+    }
+
+    /// Takes the values of a plain matrix with this many columns.
+    pub fn load(&mut self, values: &[f64], n_columns: usize) {
+        for (i, values) in values.chunks_exact(n_columns).enumerate() {
+            for (own, &v) in self.row_mut(i).iter_mut().zip(values) {
+                *own = T::of(v);
+            }
+        }
+    }
+
+    /// Takes the transpose of a plain matrix with this many columns.
+    pub fn load_transposed(&mut self, values: &[f64], n_columns: usize) {
+        for (i, values) in values.chunks_exact(n_columns).enumerate() {
+            for (j, &v) in values.iter().enumerate() {
+                self.values[j * self.stride + i] = T::of(v);
+            }
+        }
+    }
+
+    /// Adds `scale` times this to a plain matrix with this many columns.
+    pub fn add_to(&self, scale: f64, n_columns: usize, out: &mut [f64]) {
+        for (i, out) in out.chunks_exact_mut(n_columns).enumerate() {
+            for (out, own) in out.iter_mut().zip(self.row(i)) {
+                *out += scale * own.to_f64();
+            }
+        }
+    }
+
+    pub fn row(&self, i: usize) -> &[T] {
+        &self.values[i * self.stride..(i + 1) * self.stride]
+    }
+
+    pub fn row_mut(&mut self, i: usize) -> &mut [T] {
+        &mut self.values[i * self.stride..(i + 1) * self.stride]
+    }
+}
+
+impl Matrix<f64> {
+    pub fn of(values: ArrayView2<f64>) -> Self {
+        let mut out = Self::zeros(values.nrows(), values.ncols());
+        for (i, row) in values.rows().into_iter().enumerate() {
+            out.row_mut(i)
+                .iter_mut()
+                .zip(row)
+                .for_each(|(o, &v)| *o = v);
+        }
+        out
+    }
+
+    pub fn rounded(&self) -> Matrix<f32> {
+        Matrix {
+            values: self.values.iter().map(|&v| v as f32).collect(),
+            stride: self.stride,
+        }
+    }
+}
+
+/// `sum_ij a_ij b_ij` over the first rows and columns, in `f64`.
+pub(super) fn sum_of_products<T: Real>(
+    a: &Matrix<T>,
+    b: &Matrix<T>,
+    n_rows: usize,
+    n_columns: usize,
+) -> f64 {
+    let row = |i: usize| {
+        let (a, b) = (&a.row(i)[..n_columns], &b.row(i)[..n_columns]);
+        a.iter()
+            .zip(b)
+            .map(|(a, b)| a.to_f64() * b.to_f64())
+            .sum::<f64>()
+    };
+    (0..n_rows).map(row).sum()
 }
 
 macro_rules! real {

@@ -1,20 +1,24 @@
 //! Host targets: analytic gradients, no allocation in the step.
 
 mod deep_linear;
+mod deep_linear_benchmark;
 mod gaussian_location;
 mod linear_regression;
 mod matrix_product;
 mod normal_crossing;
 mod quadratic;
+mod quadratic_network;
 mod radial;
 mod tanh_unit;
 mod two_component;
 
 pub use deep_linear::{DeepLinear, DeepLinearError};
+pub use deep_linear_benchmark::{BenchmarkClass, BenchmarkNetwork};
 pub use gaussian_location::GaussianLocation;
 pub use linear_regression::LinearRegression;
 pub use normal_crossing::NormalCrossing;
 pub use quadratic::{LeastSquaresError, Quadratic};
+pub use quadratic_network::{QuadraticNetwork, QuadraticNetworkError};
 pub use radial::Radial;
 pub use tanh_unit::TanhUnit;
 pub use two_component::TwoComponent;

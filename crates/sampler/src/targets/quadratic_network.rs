@@ -1,0 +1,648 @@
+//! Quadratic networks `f_c(x) = sum_k V_ck (w_k . x)^2` under the halved squared error.
+//!
+//! `L(w) = 1/(2n) sum_i |f(x_i) - y_i|^2`: the sum over outputs, the mean over samples, as in the code of Cullen, Estan-Ruiz, Danait and Li (2026,
+//! arXiv:2603.01192v3), of whose networks for modular addition this is one. Their projector that centres outputs along samples is not part of
+//! that code's loss, nor of this.
+
+use std::sync::Arc;
+
+use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2, Axis};
+
+use super::matrix_product::{Matrix, Real, Size, product};
+use crate::target::{Batch, SampleLosses, Target};
+
+/// Samples that pass through the network together.
+const BLOCK: usize = 128;
+
+/// Why a quadratic network cannot be made a target.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum QuadraticNetworkError {
+    /// No samples, inputs, hidden units or outputs.
+    #[error(
+        "there are {n_samples} samples, {n_inputs} inputs, {n_hidden} hidden units and {n_outputs} outputs; expected some of each"
+    )]
+    Empty {
+        /// Samples.
+        n_samples: usize,
+        /// Inputs.
+        n_inputs: usize,
+        /// Hidden units.
+        n_hidden: usize,
+        /// Outputs.
+        n_outputs: usize,
+    },
+    /// Inputs and outputs do not go together.
+    #[error("{inputs} inputs for {outputs} outputs")]
+    Samples {
+        /// Samples of inputs.
+        inputs: usize,
+        /// Samples of outputs.
+        outputs: usize,
+    },
+    /// A pair is not in the table.
+    #[error("pair {index} is {pair:?}; expected both below {modulus}")]
+    Pair {
+        /// Which.
+        index: usize,
+        /// What it is.
+        pair: [u32; 2],
+        /// What it should be below.
+        modulus: usize,
+    },
+    /// A number is not finite.
+    #[error("the data hold a value that is not finite")]
+    NotFinite,
+}
+
+/// The halved squared error of a quadratic network.
+///
+/// A row holds `W`, shape `[n_inputs, n_hidden]` with `w_k` as its columns, then `V`, shape `[n_outputs, n_hidden]`, both row-major.
+///
+/// ```
+/// use ndarray::array;
+/// use slt_sampler::{Target, targets::QuadraticNetwork};
+///
+/// // 3 (2 x)^2 against y = 10 at x = 1
+/// let mut target = QuadraticNetwork::dense(1, array![[1.0]].view(), array![[10.0]].view())?;
+/// let mut loss = [0.0];
+/// target.loss(array![[2.0, 3.0]].view(), &mut loss);
+/// assert_eq!(loss, [0.5 * 4.0]);
+/// # Ok::<(), slt_sampler::targets::QuadraticNetworkError>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct QuadraticNetwork(Precision);
+
+#[derive(Debug, Clone)]
+enum Precision {
+    Single(Network<f32>),
+    Double(Network<f64>),
+}
+
+impl QuadraticNetwork {
+    /// A network of `n_hidden` units on these data.
+    ///
+    /// Shapes: `x`: `[n, n_inputs]`; `y`: `[n, n_outputs]`.
+    ///
+    /// # Errors
+    /// [`QuadraticNetworkError`] where lengths differ, something is empty, or a value is not finite.
+    pub fn dense(
+        n_hidden: usize,
+        x: ArrayView2<f64>,
+        y: ArrayView2<f64>,
+    ) -> Result<Self, QuadraticNetworkError> {
+        if !x.iter().all(|v| v.is_finite()) {
+            return Err(QuadraticNetworkError::NotFinite);
+        }
+        let inputs = Inputs::Dense(x.iter().copied().collect());
+        Self::of([x.nrows(), x.ncols(), n_hidden], inputs, y)
+    }
+
+    /// A network whose inputs are pairs `(a, b)` of numbers below `modulus`, one-hot: `x = (e_a, e_b)`. No input is multiplied by a zero:
+    /// `w . x` is the sum of two weights.
+    ///
+    /// Shapes: `y`: `[n, n_outputs]`.
+    ///
+    /// # Errors
+    /// As [`Self::dense`], and where a number is not below `modulus`.
+    pub fn one_hot_pairs(
+        n_hidden: usize,
+        modulus: usize,
+        pairs: &[[u32; 2]],
+        y: ArrayView2<f64>,
+    ) -> Result<Self, QuadraticNetworkError> {
+        let beyond = |pair: &[u32; 2]| pair.iter().any(|&v| v as usize >= modulus);
+        if let Some(index) = pairs.iter().position(beyond) {
+            let pair = pairs[index];
+            return Err(QuadraticNetworkError::Pair {
+                index,
+                pair,
+                modulus,
+            });
+        }
+        let inputs = Inputs::Pairs(pairs.to_vec());
+        Self::of([pairs.len(), 2 * modulus, n_hidden], inputs, y)
+    }
+
+    /// Addition modulo `modulus` of these pairs, with one-hot outputs.
+    ///
+    /// # Errors
+    /// As [`Self::one_hot_pairs`].
+    pub fn modular_addition(
+        n_hidden: usize,
+        modulus: usize,
+        pairs: &[[u32; 2]],
+    ) -> Result<Self, QuadraticNetworkError> {
+        let mut y = Array2::zeros((pairs.len(), modulus));
+        for (mut y, pair) in y.rows_mut().into_iter().zip(pairs) {
+            if let Some(y) = y.get_mut((pair[0] as usize + pair[1] as usize) % modulus.max(1)) {
+                *y = 1.0;
+            }
+        }
+        Self::one_hot_pairs(n_hidden, modulus, pairs, y.view())
+    }
+
+    fn of(
+        [n_samples, n_inputs, n_hidden]: [usize; 3],
+        inputs: Inputs<f64>,
+        y: ArrayView2<f64>,
+    ) -> Result<Self, QuadraticNetworkError> {
+        let n_outputs = y.ncols();
+        if n_samples != y.nrows() {
+            return Err(QuadraticNetworkError::Samples {
+                inputs: n_samples,
+                outputs: y.nrows(),
+            });
+        }
+        if [n_samples, n_inputs, n_hidden, n_outputs].contains(&0) {
+            return Err(QuadraticNetworkError::Empty {
+                n_samples,
+                n_inputs,
+                n_hidden,
+                n_outputs,
+            });
+        }
+        if !y.iter().all(|v| v.is_finite()) {
+            return Err(QuadraticNetworkError::NotFinite);
+        }
+        let shape = Shape {
+            n_inputs,
+            n_hidden,
+            n_outputs,
+        };
+        Ok(Self(Precision::Double(Network {
+            shape,
+            n_samples,
+            samples: Arc::new(Samples {
+                inputs,
+                outputs: y.iter().copied().collect(),
+            }),
+            work: Work::new(shape),
+        })))
+    }
+
+    /// The same target with its matrix products in `f32`, about twice as fast.
+    #[must_use]
+    pub fn single_precision(self) -> Self {
+        match self.0 {
+            Precision::Single(network) => Self(Precision::Single(network)),
+            Precision::Double(network) => {
+                let round = |v: &[f64]| v.iter().map(|&v| v as f32).collect();
+                Self(Precision::Single(Network {
+                    shape: network.shape,
+                    n_samples: network.n_samples,
+                    samples: Arc::new(Samples {
+                        inputs: match &network.samples.inputs {
+                            Inputs::Dense(x) => Inputs::Dense(round(x)),
+                            Inputs::Pairs(pairs) => Inputs::Pairs(pairs.clone()),
+                        },
+                        outputs: round(&network.samples.outputs),
+                    }),
+                    work: Work::new(network.shape),
+                }))
+            }
+        }
+    }
+
+    fn shape(&self) -> Shape {
+        match &self.0 {
+            Precision::Single(network) => network.shape,
+            Precision::Double(network) => network.shape,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Shape {
+    n_inputs: usize,
+    n_hidden: usize,
+    n_outputs: usize,
+}
+
+#[derive(Debug)]
+enum Inputs<T> {
+    /// `[n, n_inputs]`.
+    Dense(Vec<T>),
+    Pairs(Vec<[u32; 2]>),
+}
+
+#[derive(Debug)]
+struct Samples<T> {
+    inputs: Inputs<T>,
+    /// `[n, n_outputs]`.
+    outputs: Vec<T>,
+}
+
+#[derive(Debug, Clone)]
+struct Network<T> {
+    shape: Shape,
+    n_samples: usize,
+    samples: Arc<Samples<T>>,
+    work: Work<T>,
+}
+
+/// Where a block of samples is evaluated.
+#[derive(Debug, Clone)]
+struct Work<T> {
+    /// Which samples; at most `BLOCK`.
+    block: Vec<usize>,
+    /// `W`, for dense inputs.
+    inner: Matrix<T>,
+    /// `V` and its transpose.
+    outer: Matrix<T>,
+    outer_transpose: Matrix<T>,
+    inputs: Matrix<T>,
+    /// `w_k . x_i`, `[BLOCK, n_hidden]`, its square, and the derivative by it.
+    hidden: Matrix<T>,
+    squares: Matrix<T>,
+    hidden_grad: Matrix<T>,
+    /// `f(x_i) - y_i`, `[BLOCK, n_outputs]`.
+    errors: Matrix<T>,
+    /// A block's share of the gradient.
+    inner_grad: Matrix<T>,
+    outer_grad: Matrix<T>,
+}
+
+impl<T: Real> Work<T> {
+    fn new(shape: Shape) -> Self {
+        let Shape {
+            n_inputs,
+            n_hidden,
+            n_outputs,
+        } = shape;
+        Self {
+            block: Vec::with_capacity(BLOCK),
+            inner: Matrix::zeros(n_inputs, n_hidden),
+            outer: Matrix::zeros(n_outputs, n_hidden),
+            outer_transpose: Matrix::zeros(n_hidden, n_outputs),
+            inputs: Matrix::zeros(BLOCK, n_inputs),
+            hidden: Matrix::zeros(BLOCK, n_hidden),
+            squares: Matrix::zeros(BLOCK, n_hidden),
+            hidden_grad: Matrix::zeros(BLOCK, n_hidden),
+            errors: Matrix::zeros(BLOCK, n_outputs),
+            inner_grad: Matrix::zeros(n_inputs, n_hidden),
+            outer_grad: Matrix::zeros(n_outputs, n_hidden),
+        }
+    }
+}
+
+impl<T: Real> Network<T> {
+    fn load(&mut self, w: &[f64]) {
+        let Shape {
+            n_inputs, n_hidden, ..
+        } = self.shape;
+        let (inner, outer) = w.split_at(n_inputs * n_hidden);
+        if matches!(self.samples.inputs, Inputs::Dense(_)) {
+            self.work.inner.load(inner, n_hidden);
+        }
+        self.work.outer.load(outer, n_hidden);
+        self.work.outer_transpose.load_transposed(outer, n_hidden);
+    }
+
+    /// The errors of the samples in `block` at the loaded weights, which came from `w`.
+    fn forward(&mut self, w: &[f64]) {
+        let Shape {
+            n_inputs,
+            n_hidden,
+            n_outputs,
+        } = self.shape;
+        let work = &mut self.work;
+        let n = work.block.len();
+        for (i, &sample) in work.block.iter().enumerate() {
+            match &self.samples.inputs {
+                Inputs::Dense(x) => {
+                    let x = &x[sample * n_inputs..][..n_inputs];
+                    work.inputs.row_mut(i)[..n_inputs].copy_from_slice(x);
+                }
+                Inputs::Pairs(pairs) => {
+                    let [a, b] = pairs[sample].map(|v| v as usize);
+                    let (first, second) = (&w[a * n_hidden..], &w[(n_inputs / 2 + b) * n_hidden..]);
+                    let hidden = work.hidden.row_mut(i)[..n_hidden].iter_mut();
+                    for ((h, a), b) in hidden.zip(first).zip(second) {
+                        *h = T::of(a + b);
+                    }
+                }
+            }
+        }
+        if matches!(self.samples.inputs, Inputs::Dense(_)) {
+            let size = Size {
+                rows: n,
+                inner: n_inputs,
+                columns: n_hidden,
+            };
+            product(
+                size,
+                work.inputs.plain(),
+                &work.inner.values,
+                &mut work.hidden.values,
+            );
+        }
+        let used = n * work.hidden.stride;
+        let hidden = work.hidden.values[..used].iter();
+        for (s, &h) in work.squares.values.iter_mut().zip(hidden) {
+            *s = h * h;
+        }
+        let size = Size {
+            rows: n,
+            inner: n_hidden,
+            columns: n_outputs,
+        };
+        let outer = &work.outer_transpose.values;
+        product(size, work.squares.plain(), outer, &mut work.errors.values);
+        for (i, &sample) in work.block.iter().enumerate() {
+            let wanted = &self.samples.outputs[sample * n_outputs..][..n_outputs];
+            for (e, &y) in work.errors.row_mut(i).iter_mut().zip(wanted) {
+                *e -= y;
+            }
+        }
+    }
+
+    /// `|f(x_i) - y_i|^2 / 2` of the `i`-th sample of the block.
+    fn sample_loss(&self, i: usize) -> f64 {
+        let errors = &self.work.errors.row(i)[..self.shape.n_outputs];
+        0.5 * errors.iter().map(|e| e.to_f64() * e.to_f64()).sum::<f64>()
+    }
+
+    /// Adds the block's share of the gradient, `scale` times its sum over samples.
+    fn backward(&mut self, scale: f64, grad: &mut [f64]) {
+        let Shape {
+            n_inputs,
+            n_hidden,
+            n_outputs,
+        } = self.shape;
+        let work = &mut self.work;
+        let n = work.block.len();
+        let (inner, outer) = grad.split_at_mut(n_inputs * n_hidden);
+        let sums = |rows, columns| Size {
+            rows,
+            inner: n,
+            columns,
+        };
+        let errors = work.errors.transposed();
+        product(
+            sums(n_outputs, n_hidden),
+            errors,
+            &work.squares.values,
+            &mut work.outer_grad.values,
+        );
+        work.outer_grad.add_to(scale, n_hidden, outer);
+        let size = Size {
+            rows: n,
+            inner: n_outputs,
+            columns: n_hidden,
+        };
+        product(
+            size,
+            work.errors.plain(),
+            &work.outer.values,
+            &mut work.hidden_grad.values,
+        );
+        let used = n * work.hidden.stride;
+        let hidden = work.hidden.values[..used].iter();
+        for (g, &h) in work.hidden_grad.values.iter_mut().zip(hidden) {
+            *g = (h + h) * *g;
+        }
+        match &self.samples.inputs {
+            Inputs::Dense(_) => {
+                let (x, h) = (work.inputs.transposed(), &work.hidden_grad.values);
+                product(sums(n_inputs, n_hidden), x, h, &mut work.inner_grad.values);
+                work.inner_grad.add_to(scale, n_hidden, inner);
+            }
+            Inputs::Pairs(pairs) => {
+                for (i, &sample) in work.block.iter().enumerate() {
+                    let [a, b] = pairs[sample].map(|v| v as usize);
+                    for row in [a, n_inputs / 2 + b] {
+                        let inner = inner[row * n_hidden..].iter_mut();
+                        for (g, h) in inner.zip(&work.hidden_grad.row(i)[..n_hidden]) {
+                            *g += scale * h.to_f64();
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn evaluate(
+        &mut self,
+        w: &[f64],
+        batch: Option<ArrayView1<u32>>,
+        mut grad: Option<&mut [f64]>,
+    ) -> f64 {
+        self.load(w);
+        if let Some(grad) = &mut grad {
+            grad.fill(0.0);
+        }
+        let n = batch.map_or(self.n_samples, |indices| indices.len());
+        let mut sum = 0.0;
+        for from in (0..n).step_by(BLOCK) {
+            let range = from..(from + BLOCK).min(n);
+            self.work.block.clear();
+            match batch {
+                None => self.work.block.extend(range),
+                Some(indices) => self.work.block.extend(range.map(|i| indices[i] as usize)),
+            }
+            self.forward(w);
+            sum += (0..self.work.block.len())
+                .map(|i| self.sample_loss(i))
+                .sum::<f64>();
+            if let Some(grad) = &mut grad {
+                self.backward(1.0 / n as f64, grad);
+            }
+        }
+        sum / n as f64
+    }
+
+    fn sample_losses(&mut self, w: &[f64], mut out: ArrayViewMut1<f64>) {
+        self.load(w);
+        for from in (0..self.n_samples).step_by(BLOCK) {
+            self.work.block.clear();
+            self.work
+                .block
+                .extend(from..(from + BLOCK).min(self.n_samples));
+            self.forward(w);
+            for i in 0..self.work.block.len() {
+                out[from + i] = self.sample_loss(i);
+            }
+        }
+    }
+
+    fn rows(
+        &mut self,
+        rows: ArrayView2<f64>,
+        batch: Batch,
+        mut grad: Option<ArrayViewMut2<f64>>,
+        loss: &mut [f64],
+    ) {
+        for (i, (w, loss)) in rows.rows().into_iter().zip(loss).enumerate() {
+            let indices = match batch {
+                Batch::Full => None,
+                Batch::Rows(indices) => Some(indices.index_axis_move(Axis(0), i)),
+            };
+            let grad = grad
+                .as_mut()
+                .map(|g| g.row_mut(i).into_slice().expect("gradients are contiguous"));
+            *loss = self.evaluate(w.to_slice().expect("rows are contiguous"), indices, grad);
+        }
+    }
+}
+
+impl Target for QuadraticNetwork {
+    fn n_params(&self) -> usize {
+        let shape = self.shape();
+        (shape.n_inputs + shape.n_outputs) * shape.n_hidden
+    }
+
+    fn n_samples(&self) -> usize {
+        match &self.0 {
+            Precision::Single(network) => network.n_samples,
+            Precision::Double(network) => network.n_samples,
+        }
+    }
+
+    fn loss_and_grad(
+        &mut self,
+        rows: ArrayView2<f64>,
+        batch: Batch,
+        grad: ArrayViewMut2<f64>,
+        loss: &mut [f64],
+    ) {
+        match &mut self.0 {
+            Precision::Single(network) => network.rows(rows, batch, Some(grad), loss),
+            Precision::Double(network) => network.rows(rows, batch, Some(grad), loss),
+        }
+    }
+
+    fn loss(&mut self, rows: ArrayView2<f64>, loss: &mut [f64]) {
+        match &mut self.0 {
+            Precision::Single(network) => network.rows(rows, Batch::Full, None, loss),
+            Precision::Double(network) => network.rows(rows, Batch::Full, None, loss),
+        }
+    }
+
+    fn gradient_precision(&self) -> f64 {
+        match self.0 {
+            Precision::Single(_) => f32::EPSILON.into(),
+            Precision::Double(_) => f64::EPSILON,
+        }
+    }
+}
+
+impl SampleLosses for QuadraticNetwork {
+    fn sample_losses(&mut self, rows: ArrayView2<f64>, mut out: ArrayViewMut2<f64>) {
+        for (w, out) in rows.rows().into_iter().zip(out.rows_mut()) {
+            let w = w.to_slice().expect("rows are contiguous");
+            match &mut self.0 {
+                Precision::Single(network) => network.sample_losses(w, out),
+                Precision::Double(network) => network.sample_losses(w, out),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::targets::{gradient_check, minibatch_check, sample_losses_check};
+
+    fn wave(n_rows: usize, n_columns: usize, phase: f64) -> Array2<f64> {
+        Array2::from_shape_fn((n_rows, n_columns), |(i, j)| {
+            (phase + 1.7 * i as f64 + (0.9 + 0.31 * i as f64) * j as f64).sin()
+        })
+    }
+
+    /// The loss by its definition.
+    fn by_definition(w: &[f64], n_hidden: usize, x: &Array2<f64>, y: &Array2<f64>) -> f64 {
+        let inner = Array2::from_shape_fn((x.ncols(), n_hidden), |(i, k)| w[i * n_hidden + k]);
+        let outer = Array2::from_shape_fn((y.ncols(), n_hidden), |(c, k)| {
+            w[(x.ncols() + c) * n_hidden + k]
+        });
+        let squares = x.dot(&inner).mapv(|h| h * h);
+        (squares.dot(&outer.t()) - y).mapv(|e| e * e).sum() / (2.0 * x.nrows() as f64)
+    }
+
+    #[test]
+    fn dense_losses_and_gradients_agree() {
+        // blocks of samples that are full and not, units and outputs that fill vectors and do not
+        for (n, d, k, m) in [(9, 1, 1, 1), (9, 3, 2, 4), (150, 5, 17, 3), (9, 2, 70, 2)] {
+            let (x, y) = (wave(n, d, 0.2), wave(n, m, 1.1));
+            // as many units, as small: differences lose digits on large third derivatives
+            let size = (k as f64).sqrt().recip();
+            let w: Vec<f64> = wave(d + m, k, 0.7).iter().map(|w| size * w).collect();
+            let mut target = QuadraticNetwork::dense(k, x.view(), y.view()).expect("fits");
+            let mut loss = [0.0];
+            target.loss(
+                ArrayView2::from_shape((1, w.len()), &w).expect("one row"),
+                &mut loss,
+            );
+            approx::assert_relative_eq!(
+                loss[0],
+                by_definition(&w, k, &x, &y),
+                max_relative = 1e-13
+            );
+            gradient_check(&mut target, &w);
+            sample_losses_check(&mut target, &w);
+            minibatch_check(&mut target, &w, |s| {
+                let (x, y) = (x.select(Axis(0), s), y.select(Axis(0), s));
+                QuadraticNetwork::dense(k, x.view(), y.view()).expect("fits")
+            });
+        }
+    }
+
+    /// Gathers are the products with one-hot inputs.
+    #[test]
+    fn pairs_are_one_hot_inputs() {
+        let (p, k) = (5, 6);
+        let pairs: Vec<[u32; 2]> = (0..p).flat_map(|a| (0..p).map(move |b| [a, b])).collect();
+        let (mut x, mut y) = (Array2::zeros((25, 10)), Array2::zeros((25, 5)));
+        for (i, pair) in pairs.iter().enumerate() {
+            let [a, b] = pair.map(|v| v as usize);
+            (x[[i, a]], x[[i, 5 + b]], y[[i, (a + b) % 5]]) = (1.0, 1.0, 1.0);
+        }
+        let w: Vec<f64> = wave(15, k, 0.7).iter().copied().collect();
+        let mut target = QuadraticNetwork::modular_addition(k, p as usize, &pairs).expect("fits");
+        let mut dense = QuadraticNetwork::dense(k, x.view(), y.view()).expect("fits");
+        let rows = Array2::from_shape_vec((1, w.len()), w.clone()).expect("one row");
+        let (mut a, mut b) = (Array2::zeros(rows.dim()), Array2::zeros(rows.dim()));
+        let (mut la, mut lb) = ([0.0], [0.0]);
+        target.loss_and_grad(rows.view(), Batch::Full, a.view_mut(), &mut la);
+        dense.loss_and_grad(rows.view(), Batch::Full, b.view_mut(), &mut lb);
+        approx::assert_relative_eq!(la[0], lb[0], max_relative = 1e-14);
+        for (a, b) in a.iter().zip(&b) {
+            approx::assert_relative_eq!(*a, *b, max_relative = 1e-12, epsilon = 1e-14);
+        }
+        gradient_check(&mut target, &w);
+        sample_losses_check(&mut target, &w);
+        minibatch_check(&mut target, &w, |s| {
+            let pairs: Vec<_> = s.iter().map(|&i| pairs[i]).collect();
+            QuadraticNetwork::modular_addition(k, p as usize, &pairs).expect("fits")
+        });
+        let mut single = target.single_precision();
+        single.loss_and_grad(rows.view(), Batch::Full, b.view_mut(), &mut lb);
+        approx::assert_relative_eq!(la[0], lb[0], max_relative = 1e-5);
+        for (a, b) in a.iter().zip(&b) {
+            approx::assert_relative_eq!(*a, *b, max_relative = 1e-4, epsilon = 1e-5);
+        }
+    }
+
+    #[test]
+    fn bad_input_is_named() {
+        let (x, y) = (wave(5, 3, 0.0), wave(5, 2, 0.0));
+        let message = |k, x: ArrayView2<f64>, y: ArrayView2<f64>| {
+            QuadraticNetwork::dense(k, x, y)
+                .expect_err("refused")
+                .to_string()
+        };
+        assert_eq!(
+            message(2, x.view(), wave(4, 2, 0.0).view()),
+            "5 inputs for 4 outputs"
+        );
+        assert!(message(0, x.view(), y.view()).contains("0 hidden units"));
+        let nan = x.mapv(|v| if v > 0.9 { f64::NAN } else { v });
+        assert_eq!(
+            message(2, nan.view(), y.view()),
+            "the data hold a value that is not finite"
+        );
+        let pair = QuadraticNetwork::modular_addition(2, 3, &[[0, 1], [2, 3]]);
+        let pair = pair.expect_err("refused").to_string();
+        assert_eq!(pair, "pair 1 is [2, 3]; expected both below 3");
+    }
+}
