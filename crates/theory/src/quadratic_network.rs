@@ -171,12 +171,9 @@ impl QuadraticNetwork {
         let forms = |n: i64| n * (n + 1) / 2;
         let applies = |j: i64| j >= 2 && (j == d || d - j >= 7);
         let left = |j: i64| (d - j) * (d + 1);
-        // One unit to the odd output: its line of forms and K - 1 squares are independent.
+        // An odd output gets one unit: its forms and the K - 1 squares are independent, as d + K - 1 <= d(d+1)/2 here.
         let most = (k - odd + n_pairs - 1) / n_pairs;
-        let independent = most <= d
-            && applies(most)
-            && 2 * (k - most) <= left(most)
-            && (odd == 0 || d + k - 1 <= forms(d));
+        let independent = applies(most) && 2 * (k - most) <= left(most);
         // The odd output reaches all forms with `first` units and the squares of the others.
         let first = match odd {
             0 => Some(0),
@@ -200,12 +197,8 @@ impl QuadraticNetwork {
         support.check(self.n_inputs)?;
         let [d, m, k] = [self.n_inputs, self.n_outputs, self.width].map(|n| n as usize);
         let field = PrimeField::LARGE;
-        let point = |i: usize| field.coordinate(i as u64);
         let units: Vec<Unit> = (0..k)
-            .map(|u| Unit {
-                weights: (0..d).map(|i| point(u * (d + m) + i)).collect(),
-                head: (0..m).map(|c| point(u * (d + m) + d + c)).collect(),
-            })
+            .map(|u| Unit::at_fixed_point(field, u, d, m))
             .collect();
         Ok(rank_at(field, support, &units, Constants::Seen))
     }
@@ -300,6 +293,27 @@ fn value(field: PrimeField, form: &[u32], input: &[i64]) -> u32 {
 pub(crate) struct Unit {
     pub weights: Vec<u32>,
     pub head: Vec<u32>,
+}
+
+impl Unit {
+    /// Unit `index` of the fixed point: the coordinates that follow those of the units before it.
+    pub fn at_fixed_point(
+        field: PrimeField,
+        index: usize,
+        n_inputs: usize,
+        n_outputs: usize,
+    ) -> Self {
+        let first = index * (n_inputs + n_outputs);
+        let coordinates = |from: usize, n: usize| {
+            (from..from + n)
+                .map(|i| field.coordinate(i as u64))
+                .collect()
+        };
+        Self {
+            weights: coordinates(first, n_inputs),
+            head: coordinates(first + n_inputs, n_outputs),
+        }
+    }
 }
 
 /// Whether the loss sees the mean of the network's output over the samples.
@@ -495,16 +509,34 @@ mod tests {
         let is_exact = |d, m, k| matches!(network(d, m, k).learning_coefficient(), Known::Exact(_));
         assert!(is_exact(8, 9, 9) && is_exact(9, 4, 9) && is_exact(9, 4, 45));
         assert!(is_exact(1_000_000, 1_000_000, 1_000_000));
-        // 30 inputs, 8 outputs: 37 K meets 3720 at K = 100.5.
-        let proven: Vec<u32> = (1..465).filter(|&k| !is_exact(30, 8, k)).collect();
-        assert!(
-            !proven.is_empty() && proven.iter().all(|&k| (80..125).contains(&k)),
-            "{proven:?}"
-        );
+        // Windows around K(d + m - 1) = m d(d+1)/2, such as 37 K = 3720 for (30, 8).
+        for (d, m, windows) in [
+            (30, 8, &[(93, 119)][..]),
+            (30, 7, &[(71, 107)]),
+            (20, 5, &[(28, 51)]),
+            (16, 14, &[(64, 68), (70, 111)]),
+            (12, 3, &[(13, 19)]),
+            (12, 2, &[]),
+        ] {
+            let open: Vec<u32> = (1..500).filter(|&k| !is_exact(d, m, k)).collect();
+            let expected: Vec<u32> = windows.iter().flat_map(|&(a, b)| a..=b).collect();
+            assert_eq!(open, expected, "{d} {m}");
+        }
         assert_eq!(
             network(30, 8, 100).learning_coefficient(),
             Known::UpperBound(Rational64::new(3700, 2))
         );
+    }
+
+    #[test]
+    fn no_coordinate_of_the_point_is_used_twice() {
+        let field = PrimeField::LARGE;
+        let units = (0..4).map(|u| Unit::at_fixed_point(field, u, 3, 2));
+        let used: Vec<u32> = units
+            .flat_map(|unit| [unit.weights, unit.head].concat())
+            .collect();
+        let all: Vec<u32> = (0..20).map(|i| field.coordinate(i)).collect();
+        assert_eq!(used, all);
     }
 
     #[test]

@@ -197,7 +197,8 @@ mod tests {
         assert_eq!(corollary_5_4_v3(5, 19), Ok(half(266)));
         assert_eq!(corollary_5_4_v3(5, 20), regime(1, 19, 20));
         assert_eq!(corollary_5_4_v3(3, 8), regime(1, 7, 8));
-        // p = 1: 2 K < 3.
+        // At p = 2 the bound is whole, 5 K < 20; at p = 1, 2 K < 3.
+        assert_eq!(corollary_5_4_v3(2, 4), regime(1, 3, 4));
         assert_eq!(corollary_5_4_v3(1, 2), regime(1, 1, 2));
         for size in [0, 1_000_001] {
             let error = Err(QuadraticTheoremError::Size { size });
