@@ -10,7 +10,7 @@
 //!   [Mφ = Nψ]`.
 //! - **any truth**: `K <= H Σ_h |x_h y_h^T − x*_h y*_h^T|²`, a sum over disjoint variables: `λ <= [H₀ (M + N − 1) +
 //!   (H − H₀) min(M, N)]/2` (Hayashi & Watanabe 2017, Neurocomputing 266, 21-28). For `H = H₀ = 1` the term is
-//!   regular and this is exact. It is also exact for the 2 × 2 identity with `H = 2`, `λ = 3`.
+//!   regular and this is exact. The 2 × 2 identity with `H = 2` attains it, `λ = 3`.
 //! - **positive factors**: the same, with two components to a term. Two positive components are regular, with `M + N
 //!   − 2` instead of `M + N − 1`: `λ <= [H₀ (M + N − 2) + (H₀ mod 2) + (H − H₀) min(M, N)]/2`, exact for `H = H₀ <=
 //!   2` (Hayashi & Watanabe 2017, *Tighter upper bound …*, IEEE SSCI). The identity shows that positivity is needed

@@ -85,9 +85,11 @@ pub(crate) fn with_zero_product(n_regular: i128, mut widths: [i128; 3]) -> Learn
     widths.sort_unstable();
     let [a, b, c] = widths;
     let c = c.min(a + b);
-    let odd = (a + b + c) % 2;
-    let eightfold = 2 * (a * b + b * c + c * a) - a * a - b * b - c * c + odd;
-    LearningCoefficient::from_fraction(4 * n_regular + eightfold, 8, 1 + u32::from(odd == 1))
+    let eightfold = 2 * (a * b + b * c + c * a) - a * a - b * b - c * c;
+    // odd if and only if a + b + c is
+    let odd = eightfold % 2;
+    let multiplicity = 1 + u32::from(odd == 1);
+    LearningCoefficient::from_fraction(4 * n_regular + eightfold + odd, 8, multiplicity)
 }
 
 #[cfg(test)]
