@@ -94,7 +94,7 @@ impl FourierSolution {
         let half = field.inverse(2);
         let over_n = field.inverse(n);
         // e^{2πi j/n}, and i = e^{2πi n/(4n)}.
-        let exponential = |j: u32| field.power(root, 4 * (j % n));
+        let exponential = |j: u32| field.power(root, 4 * j);
         let over_i = field.negate(field.power(root, n));
         let cos = |j: u32| field.multiply(half, field.add(exponential(j), exponential(n - j % n)));
         let sin = |j: u32| {
