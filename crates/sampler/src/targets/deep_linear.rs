@@ -451,18 +451,34 @@ mod tests {
         }
     }
 
+    /// Also where a batch after it is evaluated by other means than the full one.
     #[test]
     fn a_nan_stays_in_its_row() {
-        let widths = [10, 10, 10];
-        let (x, y) = (wave(12, 10, 0.2), wave(12, 10, 1.1));
-        let mut target = DeepLinear::new(&widths, x.view(), y.view(), 1.0).expect("fits");
-        let mut rows = Array2::from_shape_fn((3, 200), |(_, j)| parameters(&widths)[j]);
-        rows[[1, 7]] = f64::NAN;
-        let (mut grad, mut loss) = (Array2::zeros((3, 200)), [0.0; 3]);
-        target.loss_and_grad(rows.view(), Batch::Full, grad.view_mut(), &mut loss);
-        assert!(loss[1].is_nan() && loss[0].is_finite());
-        assert_eq!((loss[0], grad.row(0)), (loss[2], grad.row(2)));
-        assert!(grad.row(2).iter().all(|g| g.is_finite()));
+        for widths in [[10, 10, 10], [3, 4, 2], [4, 4, 4]] {
+            let d = widths[0] * widths[1] + widths[1] * widths[2];
+            let (x, y) = (wave(12, widths[0], 0.2), wave(12, widths[2], 1.1));
+            let mut clean = DeepLinear::new(&widths, x.view(), y.view(), 1.0).expect("fits");
+            let mut soiled = clean.clone();
+            let mut rows = Array2::from_shape_fn((2, d), |(_, j)| parameters(&widths)[j]);
+            rows[[0, 7]] = f64::NAN;
+            let indices = array![[1u32, 2], [3, 4]];
+            let many = Array2::from_shape_fn((2, 11), |(i, j)| (i + j) as u32);
+            let some = indices.slice(s![.., ..1]);
+            let batches = [indices.view(), many.view(), some].map(Batch::Rows);
+            for batch in [Batch::Full].into_iter().chain(batches) {
+                let (mut grad, mut loss) = (Array2::zeros((2, d)), [0.0; 2]);
+                soiled.loss_and_grad(rows.view(), batch, grad.view_mut(), &mut loss);
+                assert!(loss[0].is_nan());
+                let own = match batch {
+                    Batch::Full => Batch::Full,
+                    Batch::Rows(indices) => Batch::Rows(indices.slice_move(s![1.., ..])),
+                };
+                let (mut alone, mut value) = (Array2::zeros((1, d)), [0.0]);
+                clean.loss_and_grad(rows.slice(s![1.., ..]), own, alone.view_mut(), &mut value);
+                assert_eq!((loss[1], grad.row(1)), (value[0], alone.row(0)));
+                assert!(value[0].is_finite() && alone.iter().all(|g| g.is_finite()));
+            }
+        }
     }
 
     #[test]

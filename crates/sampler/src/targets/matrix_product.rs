@@ -1,21 +1,25 @@
-//! Products of small dense matrices in `f32` or `f64`, for targets that are made of them.
+//! Products of small dense matrices in `f32` or `f64`, for targets that are made of them, by the crate `gemm`.
 //!
-//! Matrices are row-major with rows padded by zeros to whole vectors ([`padded`]). Up to [`SMALL`] columns, a product is a loop over
-//! tiles that stay in registers; beyond it is the crate `gemm`. Measured on one core of a Xeon with AVX-512, in
-//! GFLOP/s of useful work: see `benches/host_engine.rs`.
+//! Matrices are row-major with rows padded by zeros to whole cache lines ([`padded`]). Measured on one core of a Xeon with AVX-512 that
+//! others used too, the best of many runs, in GFLOP/s of useful work, `f64` and `f32`, for square matrices:
 //!
-//! The tiles use fused multiply-add through `mul_add`, which is rounded once on every machine: the vector width does not
-//! change the bits. Whether `gemm` does the same is its own affair.
+//! | size | gemm, padded | gemm | matrixmultiply | OpenBLAS 0.3.21 | register tiles of our own |
+//! |---|---|---|---|---|---|
+//! | 16 | 35, 35 | 16, 20 | 15, 21 | 6, 10 | 49, 51 |
+//! | 50 | 51, 116 | 51, 92 | 40, 63 | 8, 24 | 36, 113 |
+//! | 100 | 64, 128 | 64, 128 | 55, 107 | 15, 29 | 65, 126 |
+//! | 250 | 77, 150 | | | | 55, 119 |
+//!
+//! `gemm` packs a transposed left factor where the result has more than 64 columns (128 in `f32`; vectors of 64 bytes), into memory
+//! that it takes from the allocator.
 
 use std::ops::{Add, Mul, Sub, SubAssign};
 
 use multiversion::multiversion;
 use ndarray::ArrayView2;
 
-/// Products with at most this many columns in result and factors are done by the tiles here.
-const SMALL: usize = 64;
-/// Rows of a tile.
-const TILE: usize = 8;
+/// A product of at most this many terms is a plain loop: a call of `gemm` takes as long as some thirty of them.
+const TINY: usize = 32;
 
 /// The two precisions of a target's matrix products.
 pub(super) trait Real:
@@ -32,8 +36,6 @@ pub(super) trait Real:
 {
     fn of(x: f64) -> Self;
     fn to_f64(self) -> f64;
-    /// The small product; one function for each precision, because the vector width differs.
-    fn tiles(size: Size, a: Factor<Self>, b: &[Self], c: &mut [Self]);
 }
 
 /// `c = a b` with `c` of shape `[rows, columns]` and `inner` terms in each sum.
@@ -53,31 +55,23 @@ pub(super) enum Factor<'a, T> {
     Transposed(&'a [T], usize),
 }
 
-/// Length of a row with `n` entries, in whole vectors of 16 numbers.
-pub(super) fn padded(n: usize) -> usize {
-    n.next_multiple_of(16)
+/// Length of a row with `n` entries, in whole cache lines.
+pub(super) const fn padded<T>(n: usize) -> usize {
+    n.next_multiple_of(64 / size_of::<T>())
 }
 
-/// `c = a b`; `b` and `c` have rows of `padded(columns)`, and `c`'s padding is what `b`'s makes it.
+/// `c = a b`; `b` and `c` have rows of `padded(columns)`, and `c`'s padding is zero or what `b`'s makes it.
 ///
 /// # Panics
 /// If a slice is too short.
 #[inline]
 pub(super) fn product<T: Real>(size: Size, a: Factor<T>, b: &[T], c: &mut [T]) {
-    if size.rows.max(size.inner).max(size.columns) <= SMALL {
-        T::tiles(size, a, b, c);
-    } else {
-        large(size, a, b, c);
-    }
-}
-
-fn large<T: Real>(size: Size, a: Factor<T>, b: &[T], c: &mut [T]) {
     let Size {
         rows,
         inner,
         columns,
     } = size;
-    let stride = padded(columns);
+    let stride = padded::<T>(columns);
     let (a, row, column) = match a {
         Factor::Plain(a, length) => {
             assert!(a.len() >= rows * length && length >= inner, "left factor");
@@ -90,7 +84,18 @@ fn large<T: Real>(size: Size, a: Factor<T>, b: &[T], c: &mut [T]) {
     };
     assert!(b.len() >= inner * stride, "right factor");
     assert!(c.len() >= rows * stride, "result");
-    // all of the padded row is written, as the tiles do
+    if rows * inner * columns <= TINY {
+        for i in 0..rows {
+            for j in 0..columns {
+                let mut sum = T::default();
+                for p in 0..inner {
+                    sum = sum + a[i * row + p * column] * b[p * stride + j];
+                }
+                c[i * stride + j] = sum;
+            }
+        }
+        return;
+    }
     #[expect(
         unsafe_code,
         reason = "gemm takes pointers; the lengths are checked above"
@@ -130,7 +135,7 @@ pub(super) struct Matrix<T> {
 
 impl<T: Real> Matrix<T> {
     pub fn zeros(n_rows: usize, n_columns: usize) -> Self {
-        let stride = padded(n_columns);
+        let stride = padded::<T>(n_columns);
         Self {
             values: vec![T::default(); n_rows * stride],
             stride,
@@ -147,27 +152,33 @@ impl<T: Real> Matrix<T> {
 
     /// Takes the values of a plain matrix with this many columns.
     pub fn load(&mut self, values: &[f64], n_columns: usize) {
-        for (i, values) in values.chunks_exact(n_columns).enumerate() {
-            for (own, &v) in self.row_mut(i).iter_mut().zip(values) {
-                *own = T::of(v);
-            }
-        }
+        load(&mut self.values, self.stride, values, n_columns);
     }
 
     /// Takes the transpose of a plain matrix with this many columns.
     pub fn load_transposed(&mut self, values: &[f64], n_columns: usize) {
-        for (i, values) in values.chunks_exact(n_columns).enumerate() {
-            for (j, &v) in values.iter().enumerate() {
-                self.values[j * self.stride + i] = T::of(v);
-            }
+        for (j, own) in self.values.chunks_exact_mut(self.stride).enumerate() {
+            let column = values[j..].iter().step_by(n_columns);
+            own.iter_mut().zip(column).for_each(|(o, &v)| *o = T::of(v));
         }
     }
 
     /// Adds `scale` times this to a plain matrix with this many columns.
     pub fn add_to(&self, scale: f64, n_columns: usize, out: &mut [f64]) {
+        add_to(&self.values, self.stride, scale, out, n_columns);
+    }
+
+    /// Writes `scale` times this to a plain matrix with this many columns.
+    pub fn write_to(&self, scale: f64, n_columns: usize, out: &mut [f64]) {
+        write_to(&self.values, self.stride, scale, out, n_columns);
+    }
+
+    /// Writes `scale` times the transpose of this to a plain matrix with this many columns.
+    pub fn write_transposed_to(&self, scale: f64, n_columns: usize, out: &mut [f64]) {
         for (i, out) in out.chunks_exact_mut(n_columns).enumerate() {
-            for (out, own) in out.iter_mut().zip(self.row(i)) {
-                *out += scale * own.to_f64();
+            let column = self.values[i..].iter().step_by(self.stride);
+            for (out, own) in out.iter_mut().zip(column) {
+                *out = scale * own.to_f64();
             }
         }
     }
@@ -194,9 +205,42 @@ impl Matrix<f64> {
     }
 
     pub fn rounded(&self) -> Matrix<f32> {
-        Matrix {
-            values: self.values.iter().map(|&v| v as f32).collect(),
-            stride: self.stride,
+        let mut out = Matrix::zeros(self.values.len() / self.stride, self.stride);
+        let stride = out.stride;
+        let rows = out.values.chunks_exact_mut(stride);
+        for (out, own) in rows.zip(self.values.chunks_exact(self.stride)) {
+            out.iter_mut().zip(own).for_each(|(o, &v)| *o = v as f32);
+        }
+        out
+    }
+}
+
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
+fn load<T: Real>(own: &mut [T], stride: usize, values: &[f64], n_columns: usize) {
+    let rows = own.chunks_exact_mut(stride);
+    for (own, values) in rows.zip(values.chunks_exact(n_columns)) {
+        for (own, &v) in own.iter_mut().zip(values) {
+            *own = T::of(v);
+        }
+    }
+}
+
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
+fn add_to<T: Real>(own: &[T], stride: usize, scale: f64, out: &mut [f64], n_columns: usize) {
+    let rows = own.chunks_exact(stride);
+    for (own, out) in rows.zip(out.chunks_exact_mut(n_columns)) {
+        for (out, own) in out.iter_mut().zip(own) {
+            *out += scale * own.to_f64();
+        }
+    }
+}
+
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
+fn write_to<T: Real>(own: &[T], stride: usize, scale: f64, out: &mut [f64], n_columns: usize) {
+    let rows = own.chunks_exact(stride);
+    for (own, out) in rows.zip(out.chunks_exact_mut(n_columns)) {
+        for (out, own) in out.iter_mut().zip(own) {
+            *out = scale * own.to_f64();
         }
     }
 }
@@ -208,158 +252,59 @@ pub(super) fn sum_of_products<T: Real>(
     n_rows: usize,
     n_columns: usize,
 ) -> f64 {
-    let row = |i: usize| {
-        let (a, b) = (&a.row(i)[..n_columns], &b.row(i)[..n_columns]);
-        a.iter()
-            .zip(b)
-            .map(|(a, b)| a.to_f64() * b.to_f64())
-            .sum::<f64>()
-    };
-    (0..n_rows).map(row).sum()
+    let n = n_rows * a.stride;
+    sum_of(&a.values[..n], &b.values[..n], a.stride, n_columns)
 }
 
-macro_rules! real {
-    ($t:ty, $tiles:ident, $lanes:expr) => {
-        impl Real for $t {
-            #[inline(always)]
-            fn of(x: f64) -> Self {
-                x as $t
-            }
-
-            #[inline(always)]
-            fn to_f64(self) -> f64 {
-                self.into()
-            }
-
-            #[inline]
-            fn tiles(size: Size, a: Factor<Self>, b: &[Self], c: &mut [Self]) {
-                $tiles(size, a, b, c);
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
+fn sum_of<T: Real>(a: &[T], b: &[T], stride: usize, n_columns: usize) -> f64 {
+    /// Sums side by side, whatever the machine: their order is part of the result.
+    const LANES: usize = 8;
+    let mut sums = [0.0; LANES];
+    for (a, b) in a.chunks_exact(stride).zip(b.chunks_exact(stride)) {
+        let (a, a_rest) = a[..n_columns].as_chunks::<LANES>();
+        let (b, b_rest) = b[..n_columns].as_chunks::<LANES>();
+        for (a, b) in a.iter().zip(b) {
+            for lane in 0..LANES {
+                sums[lane] += a[lane].to_f64() * b[lane].to_f64();
             }
         }
-
-        #[multiversion(targets(
-            "x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma",
-            "x86_64+avx2+fma"
-        ))]
-        fn $tiles(size: Size, a: Factor<$t>, b: &[$t], c: &mut [$t]) {
-            /// `R` rows and `V` columns of the result.
-            #[inline(always)]
-            fn tile<const R: usize, const V: usize>(
-                a: [&[$t]; R],
-                b: &[$t],
-                stride: usize,
-                c: &mut [$t],
-            ) {
-                let mut sums = [[0.0 as $t; V]; R];
-                let inner = a[0].len();
-                for (p, b) in b.chunks(stride).take(inner).enumerate() {
-                    let b: &[$t; V] = b[..V].try_into().expect("V columns");
-                    for r in 0..R {
-                        let a = a[r][p];
-                        for v in 0..V {
-                            sums[r][v] = a.mul_add(b[v], sums[r][v]);
-                        }
-                    }
-                }
-                for (sums, c) in sums.iter().zip(c.chunks_mut(stride)) {
-                    c[..V].copy_from_slice(sums);
-                }
-            }
-
-            /// The same from the transpose of the left factor, whose rows start with the tile's entries.
-            #[inline(always)]
-            fn tile_transposed<const R: usize, const V: usize>(
-                a: &[$t],
-                length: usize,
-                inner: usize,
-                b: &[$t],
-                stride: usize,
-                c: &mut [$t],
-            ) {
-                let mut sums = [[0.0 as $t; V]; R];
-                for (a, b) in a.chunks(length).zip(b.chunks(stride)).take(inner) {
-                    let a: &[$t; R] = a[..R].try_into().expect("R rows");
-                    let b: &[$t; V] = b[..V].try_into().expect("V columns");
-                    for r in 0..R {
-                        for v in 0..V {
-                            sums[r][v] = a[r].mul_add(b[v], sums[r][v]);
-                        }
-                    }
-                }
-                for (sums, c) in sums.iter().zip(c.chunks_mut(stride)) {
-                    c[..V].copy_from_slice(sums);
-                }
-            }
-
-            #[inline(always)]
-            fn rows<const R: usize, const V: usize>(
-                size: Size,
-                i: usize,
-                a: Factor<$t>,
-                b: &[$t],
-                stride: usize,
-                c: &mut [$t],
-            ) {
-                match a {
-                    Factor::Plain(a, length) => {
-                        let a = std::array::from_fn(|r| &a[(i + r) * length..][..size.inner]);
-                        tile::<R, V>(a, b, stride, c);
-                    }
-                    Factor::Transposed(a, length) => {
-                        tile_transposed::<R, V>(&a[i..], length, size.inner, b, stride, c);
-                    }
-                }
-            }
-
-            #[inline(always)]
-            fn columns<const V: usize>(
-                size: Size,
-                a: Factor<$t>,
-                b: &[$t],
-                stride: usize,
-                c: &mut [$t],
-            ) {
-                let mut i = 0;
-                while i + TILE <= size.rows {
-                    rows::<TILE, V>(size, i, a, b, stride, &mut c[i * stride..]);
-                    i += TILE;
-                }
-                if i + 4 <= size.rows {
-                    rows::<4, V>(size, i, a, b, stride, &mut c[i * stride..]);
-                    i += 4;
-                }
-                if i + 2 <= size.rows {
-                    rows::<2, V>(size, i, a, b, stride, &mut c[i * stride..]);
-                    i += 2;
-                }
-                if i < size.rows {
-                    rows::<1, V>(size, i, a, b, stride, &mut c[i * stride..]);
-                }
-            }
-
-            const LANES: usize = $lanes;
-            let stride = padded(size.columns);
-            let used = size.columns.next_multiple_of(LANES);
-            let mut j = 0;
-            while j + 2 * LANES <= used {
-                columns::<{ 2 * LANES }>(size, a, &b[j..], stride, &mut c[j..]);
-                j += 2 * LANES;
-            }
-            if j < used {
-                columns::<LANES>(size, a, &b[j..], stride, &mut c[j..]);
-            }
+        for ((sum, a), b) in sums.iter_mut().zip(a_rest).zip(b_rest) {
+            *sum += a.to_f64() * b.to_f64();
         }
-    };
+    }
+    sums.iter().sum()
 }
 
-real!(f32, tiles_f32, 16);
-real!(f64, tiles_f64, 8);
+impl Real for f32 {
+    #[inline(always)]
+    fn of(x: f64) -> Self {
+        x as f32
+    }
+
+    #[inline(always)]
+    fn to_f64(self) -> f64 {
+        self.into()
+    }
+}
+
+impl Real for f64 {
+    #[inline(always)]
+    fn of(x: f64) -> Self {
+        x
+    }
+
+    #[inline(always)]
+    fn to_f64(self) -> f64 {
+        self
+    }
+}
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// All remainders of tiles and vectors, both forms of the left factor, the tiles and `gemm`.
+    /// Both forms of the left factor, the plain loop and `gemm`, rows that are padded and not.
     fn check<T: Real>(tolerance: f64) {
         for (rows, inner, columns) in [
             (1, 1, 1),
@@ -380,10 +325,10 @@ mod tests {
                 |i: usize, j: usize| ((5 * i + 2 * j) as f64).cos(),
             );
             let fill = |m: usize, n: usize, f: &dyn Fn(usize, usize) -> f64| -> Vec<T> {
-                let mut out = vec![T::default(); m * padded(n)];
+                let mut out = vec![T::default(); m * padded::<T>(n)];
                 for i in 0..m {
                     for j in 0..n {
-                        out[i * padded(n) + j] = T::of(f(i, j));
+                        out[i * padded::<T>(n) + j] = T::of(f(i, j));
                     }
                 }
                 out
@@ -391,15 +336,15 @@ mod tests {
             let b = fill(inner, columns, &y);
             let (plain, transposed) = (fill(rows, inner, &x), fill(inner, rows, &|i, j| x(j, i)));
             for a in [
-                Factor::Plain(&plain, padded(inner)),
-                Factor::Transposed(&transposed, padded(rows)),
+                Factor::Plain(&plain, padded::<T>(inner)),
+                Factor::Transposed(&transposed, padded::<T>(rows)),
             ] {
-                let mut c = vec![T::of(f64::NAN); rows * padded(columns)];
+                let mut c = vec![T::of(f64::NAN); rows * padded::<T>(columns)];
                 product(size, a, &b, &mut c);
                 for i in 0..rows {
                     for j in 0..columns {
                         let exact: f64 = (0..inner).map(|p| x(i, p) * y(p, j)).sum();
-                        let got = c[i * padded(columns) + j].to_f64();
+                        let got = c[i * padded::<T>(columns) + j].to_f64();
                         assert!(
                             (got - exact).abs() < tolerance * inner as f64,
                             "{size:?} {got} {exact}"

@@ -350,11 +350,7 @@ impl<T: Real> Network<T> {
             let (rest, out) = grad.split_at_mut(grad.len() - from * to);
             if k == 0 && inputs {
                 // the panel is the identity
-                for (i, out) in out.chunks_exact_mut(from).enumerate() {
-                    for (j, out) in out.iter_mut().enumerate() {
-                        *out = scale * slope.values[j * slope.stride + i].to_f64();
-                    }
-                }
+                slope.write_transposed_to(scale, from, out);
                 return;
             }
             let panel = match k {
@@ -369,11 +365,7 @@ impl<T: Real> Network<T> {
             };
             let sums = &mut work.grads[k];
             product(size, slope.transposed(), &panel.values, &mut sums.values);
-            for (i, out) in out.chunks_exact_mut(from).enumerate() {
-                out.iter_mut()
-                    .zip(sums.row(i))
-                    .for_each(|(o, &s)| *o = scale * s.to_f64());
-            }
+            sums.write_to(scale, from, out);
             if let Some(below) = before.last_mut() {
                 let size = Size {
                     rows: n_rows,
