@@ -20,6 +20,7 @@ mod rank_normalisation;
 mod reference_chains;
 mod regression;
 mod rhat;
+mod scaling_fit;
 mod split_chains;
 mod z_test;
 
@@ -29,5 +30,8 @@ pub use mcse::mcse_mean;
 pub use quantile::{QuantileError, ecdf, quantile};
 pub use regression::{LeastSquares, RegressionError, least_squares, line};
 pub use rhat::{rhat, rhat_basic};
+pub use scaling_fit::{
+    ScalingCandidate, ScalingFit, ScalingFitError, ScalingPoint, fit_scaling_law,
+};
 pub use split_chains::DrawsError;
 pub use z_test::{MIN_REPLICATES, Outcome, ZTest, ZTestError, ZTestResult, z_score};
