@@ -160,12 +160,10 @@ impl LearningCoefficient {
     /// # Errors
     /// [`LearningCoefficientError::MultiplicityTooLarge`] when `m₁ + m₂` does not fit its type.
     pub fn independent_product(self, other: Self) -> Result<Self, LearningCoefficientError> {
-        if self == Self::FLAT || other == Self::FLAT {
-            return Ok(Self::FLAT);
-        }
         Ok(match self.lambda.cmp(&other.lambda) {
             Ordering::Less => self,
             Ordering::Greater => other,
+            Ordering::Equal if self == Self::FLAT => self,
             Ordering::Equal => Self {
                 lambda: self.lambda,
                 multiplicity: self.add_multiplicities(other, 0)?,
@@ -280,10 +278,12 @@ mod tests {
         let flat = LearningCoefficient::FLAT;
         assert_eq!(flat.independent_product(line), Ok(flat));
         assert_eq!(line.independent_product(flat), Ok(flat));
+        assert_eq!(flat.independent_product(flat), Ok(flat));
         // (x² + y²)³ in the plane: d/(2k) = 1/3.
         let plane = line.independent_sum(line).unwrap();
         assert_eq!(plane.power(Rational64::new(3, 1)).unwrap(), pair(1, 3, 1));
         assert_eq!(pair(1, 2, 1).dominating(pair(1, 2, 2)), pair(1, 2, 2));
+        assert_eq!(pair(1, 2, 2).dominating(pair(1, 2, 1)), pair(1, 2, 2));
         assert_eq!(pair(1, 3, 1).dominating(pair(1, 2, 2)), pair(1, 3, 1));
     }
 
@@ -330,6 +330,8 @@ mod tests {
     fn shown_and_rounded() {
         assert_eq!(pair(3, 2, 2).to_string(), "λ = 3/2, m = 2");
         assert_eq!(pair(2, 1, 1).to_string(), "λ = 2, m = 1");
+        assert_eq!(pair(3, 2, 2).lambda(), Rational64::new(3, 2));
+        assert_eq!(pair(3, 2, 2).multiplicity(), 2);
         assert_eq!(pair(3, 2, 2).lambda_f64(), 1.5);
         assert_eq!(pair(5, 12, 1).lambda_f64(), 5.0 / 12.0);
     }

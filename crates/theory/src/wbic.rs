@@ -158,6 +158,12 @@ mod tests {
         let beta = wbic.optimal_inverse_temperature(0.6 * 6.0_f64.sqrt());
         let x = -0.3 + 6.09_f64.sqrt();
         assert_relative_eq!(beta, x.powi(-2), max_relative = 1e-14);
+        // x² ± 10⁸ x − 1 = 0: no digit is lost for either sign.
+        let wbic = Wbic::new(regular(1), std::f64::consts::E).unwrap();
+        for (fluctuation, beta) in [(1e8, 1e16), (-1e8, 1e-16)] {
+            let best = wbic.optimal_inverse_temperature(fluctuation);
+            assert_relative_eq!(best, beta, max_relative = 1e-14);
+        }
     }
 
     /// Normal mean, posterior `N(x̄, 1/(nβ))`: `E_β[nL_n] − nL_n(w₀) = d/(2β) − n|x̄|²/2`: no fluctuation that grows with 1/β.
