@@ -35,6 +35,7 @@ mod target;
 pub mod targets;
 mod thermodynamic;
 mod underdamped;
+mod volume;
 mod waic;
 
 pub use calibrate::{CalibrateError, Calibrated, Request, SweepCell, calibrate, sweep};
@@ -60,4 +61,5 @@ pub use target::{Batch, SampleLosses, Target};
 pub use thermodynamic::{
     FreeEnergyDifference, LadderError, Rung, free_energy_difference, rungs, wbic,
 };
+pub use volume::{Splitting, VolumeError, log_volumes};
 pub use waic::{Waic, covariances};

@@ -177,7 +177,9 @@ mod tests {
             let rate = f64::from(last.1 + 1);
             let (panel, width) = (Panel::new(), 0.5 / f64::from(last.0));
             let mut layer = MixtureMoments::default();
-            for first in 0..(30.0 / rate / width) as i32 {
+            // up to a tail of e^(−30) of the evidence, which is of the order of s^(−λ) with λ <= 2
+            let end = (30.0 + 2.0 * log_s.max(0.0)) / rate;
+            for first in 0..(end / width) as i32 {
                 for (node, weight) in panel.nodes.iter().zip(&panel.weights) {
                     let v = width * (f64::from(first) + 0.5 * (1.0 + node));
                     let s = (log_s - 2.0 * f64::from(last.0) * v).exp();

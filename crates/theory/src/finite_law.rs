@@ -9,9 +9,9 @@ use crate::{LearningCoefficient, NormalCrossingError};
 
 /// Mean and variance of `nβ(L − L(w*))`, the log evidence, and the pair (λ, m) of the limit.
 ///
-/// What the functions of the families return: [`monomial_law`](crate::monomial_law), [`radial_law`](crate::radial_law),
-/// [`radial_product_law`](crate::radial_product_law), [`box_law`](crate::box_law),
-/// [`reduced_rank_law`](crate::reduced_rank_law).
+/// What the functions of the families return: [`monomial_law`](crate::monomial_law()), [`radial_law`](crate::radial_law()),
+/// [`radial_product_law`](crate::radial_product_law()), [`box_law`](crate::box_law()),
+/// [`reduced_rank_law`](crate::reduced_rank_law()).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct FiniteLaw {
     pub(crate) mean: f64,

@@ -5,14 +5,26 @@
 //! (a positive rational) and its *multiplicity* `m`. Samplers measure these numbers at finite `n`,
 //! finite localisation and finite step. The crate therefore holds three kinds of truth:
 //!
-//! - **asymptotic**: `lambda` and `m` as exact rationals ([`regular`], [`NormalCrossing`],
-//!   [`ReducedRank`]), their combining rules ([`LearningCoefficient`]) and the free energy they give
-//!   ([`Phase`], with its thermal counterpart [`ThermalPhase`]);
+//! - **asymptotic**: `lambda` and `m` as exact rationals, each family in a module of its own with formula, conditions and
+//!   source; the rules by which they combine ([`LearningCoefficient`]); and what follows from them;
 //! - **finite n and gamma**: `E[nbeta (L - L(w*))]` under `exp(-nbeta L - gamma/2 |w - w*|^2)`, the
-//!   number that an LLC estimator converges to ([`LocalisedGaussian`], [`LeastSquares`],
-//!   [`NormalCrossingLaw`], [`PartiallyLinear`]; as a [`FiniteLaw`]: [`monomial_law`], [`radial_law`],
-//!   [`radial_product_law`], [`box_law`], [`reduced_rank_law`]);
-//! - **finite step and chain**: the exact mean and variance of what an SGLD chain reports ([`SgldLaw`]).
+//!   number that an LLC estimator converges to;
+//! - **finite step and chain**: the exact mean and variance of what an SGLD chain reports.
+//!
+//! | families | modules |
+//! |---|---|
+//! | germs | [`regular`](mod@regular), [`normal_crossing`], [`newton`], [`plane_curve`], [`line_arrangement`], [`radial`] |
+//! | products of matrices | [`reduced_rank`], [`reduced_rank_local`], [`deep_linear`], [`softmax_linear`], [`attention`], [`symmetric_factorisation`], [`nmf`], [`latent_dirichlet`], [`latent_class`], [`linear_in_parameters`] |
+//! | networks | [`tanh_network`], [`vandermonde`], [`relu_unit`], [`quadratic_network`], [`modular_addition`], [`modular_fourier`], [`quadratic_theorems`], [`superposition`], [`restricted_boltzmann`] |
+//! | statistical models | [`finite_mixture`], [`naive_bayes`], [`factor_analysis`], [`gaussian_latent_forest`] |
+//!
+//! | what follows | modules |
+//! |---|---|
+//! | asymptotics | [`free_energy`], [`generalisation`], [`singular_fluctuation`], [`wbic`](mod@wbic), [`sbic`](mod@sbic), [`volume`], [`thermal`] |
+//! | exact at finite n | [`localised_gaussian`], [`least_squares`], [`normal_crossing_law`], [`radial_product_law`](mod@radial_product_law), [`box_law`](mod@box_law), [`reduced_rank_law`](mod@reduced_rank_law), [`partially_linear`] |
+//! | exact at finite step | [`sgld_law`] |
+//!
+//! Where only a bound is known, [`Known`] says so.
 //!
 //! A sampler is tested against the last two, never against `lambda`: for `K = w1^2 w2^2`
 //! (`lambda = 1/2`, `m = 2`) the exact value at `n = 10^6` is still 15% below `lambda`.
@@ -21,71 +33,71 @@
 //! `gamma` is the localisation strength; `step_size` is ε with drift ε/2 and noise variance ε.
 //! Absent by design: random numbers, files, tensors.
 
-mod attention;
+pub mod attention;
 mod bessel_k;
-mod box_law;
-mod deep_linear;
-mod factor_analysis;
+pub mod box_law;
+pub mod deep_linear;
+pub mod factor_analysis;
 mod finite_law;
-mod finite_mixture;
-mod free_energy;
+pub mod finite_mixture;
+pub mod free_energy;
 mod gauss_legendre;
-mod gaussian_latent_forest;
-mod generalisation;
+pub mod gaussian_latent_forest;
+pub mod generalisation;
 #[cfg(test)]
 mod jacobian_rank;
 mod known;
-mod latent_class;
-mod latent_dirichlet;
+pub mod latent_class;
+pub mod latent_dirichlet;
 mod learning_coefficient;
-mod least_squares;
-mod line_arrangement;
-mod linear_in_parameters;
-mod localised_gaussian;
+pub mod least_squares;
+pub mod line_arrangement;
+pub mod linear_in_parameters;
+pub mod localised_gaussian;
 mod log_gamma;
 #[cfg(test)]
 mod matrix_germ;
 mod mellin_barnes;
 mod mixture_moments;
-mod modular_addition;
-mod modular_fourier;
-mod naive_bayes;
-mod newton;
-mod nmf;
-mod normal_crossing;
-mod normal_crossing_law;
-mod partially_linear;
-mod plane_curve;
-mod prime_field;
-mod quadratic_network;
+pub mod modular_addition;
+pub mod modular_fourier;
+pub mod naive_bayes;
+pub mod newton;
+pub mod nmf;
+pub mod normal_crossing;
+pub mod normal_crossing_law;
+pub mod partially_linear;
+pub mod plane_curve;
+pub mod prime_field;
+pub mod quadratic_network;
 pub mod quadratic_theorems;
-mod radial;
-mod radial_product_law;
+pub mod radial;
+pub mod radial_product_law;
 #[cfg(test)]
 mod rank_pattern;
-mod reduced_rank;
-mod reduced_rank_law;
-mod reduced_rank_local;
-mod regular;
-mod relu_unit;
-mod restricted_boltzmann;
-mod sbic;
-mod sgld_law;
-mod singular_fluctuation;
+pub mod reduced_rank;
+pub mod reduced_rank_law;
+pub mod reduced_rank_local;
+pub mod regular;
+pub mod relu_unit;
+pub mod restricted_boltzmann;
+pub mod sbic;
+pub mod sgld_law;
+pub mod singular_fluctuation;
 #[cfg(test)]
 mod singular_value_chain;
 mod size;
-mod softmax_linear;
-mod superposition;
-mod symmetric_factorisation;
-mod tanh_network;
-mod thermal;
+pub mod softmax_linear;
+pub mod superposition;
+pub mod symmetric_factorisation;
+pub mod tanh_network;
+pub mod thermal;
 mod univariate;
-mod vandermonde;
+pub mod vandermonde;
 #[cfg(test)]
 mod vertex_enumeration;
-mod volume;
-mod wbic;
+pub mod volume;
+pub mod wbic;
 
 pub use attention::Attention;
 pub use bessel_k::scaled_bessel_k;
