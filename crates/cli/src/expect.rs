@@ -226,14 +226,14 @@ const LAWS: &[Entry] = &[
         name: "reduced_rank_regression",
         summary: "K = ½ |BA|²: a two-layer linear network with zero truth, localised at 0",
         parameters: &[
-            Parameter::new("inputs", Whole(1..=100), "columns of A"),
-            Parameter::new("outputs", Whole(1..=100), "rows of B"),
-            Parameter::new("hidden", Whole(1..=100), "hidden units"),
+            Parameter::new("inputs", Whole(POSITIVE), "columns of A"),
+            Parameter::new("outputs", Whole(POSITIVE), "rows of B"),
+            Parameter::new("hidden", Whole(POSITIVE), "hidden units"),
             NBETA,
             GAMMA,
         ],
         formula: "Z = E Π (1 + nβ x_i/γ²)^(-N/2) over the eigenvalues x_i of a Wishart matrix, as a Pfaffian; N the wider side",
-        conditions: "the least width is at most 8; a loss c |BA|² is this one at 2c nβ",
+        conditions: "widths of at most 30, the least of them at most 5; a loss c |BA|² is this one at 2c nβ",
         source: "derived in slt-theory, reduced_rank_law",
         example: r#"{"law": "reduced_rank_regression", "inputs": 2, "outputs": 2, "hidden": 2, "nbeta": 144.765, "gamma": 1}"#,
         evaluate: Numbers(|a| {

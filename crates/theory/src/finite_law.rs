@@ -49,6 +49,16 @@ pub enum FiniteLawError {
         /// The largest allowed.
         most: u32,
     },
+    /// The one number on which the law depends is outside the range in which the accuracy holds.
+    #[error("|log({name})| <= {most} is needed, got log = {log}")]
+    Scale {
+        /// Which number.
+        name: &'static str,
+        /// Its logarithm.
+        log: f64,
+        /// The largest absolute value allowed.
+        most: f64,
+    },
 }
 
 impl FiniteLaw {
@@ -80,6 +90,15 @@ impl FiniteLawError {
             Ok(value)
         } else {
             Err(Self::NotPositive { name, value })
+        }
+    }
+
+    /// The logarithm, if its absolute value is not above `most`.
+    pub(crate) fn scale(name: &'static str, log: f64, most: f64) -> Result<f64, Self> {
+        if log.abs() <= most {
+            Ok(log)
+        } else {
+            Err(Self::Scale { name, log, most })
         }
     }
 

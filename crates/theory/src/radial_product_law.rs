@@ -25,6 +25,9 @@ use crate::{FiniteLaw, FiniteLawError, LearningCoefficient};
 /// The largest dimension of a block and the largest half-exponent.
 const MOST: u32 = 1000;
 
+/// The largest `|log X|`.
+const MOST_LOG_SCALE: f64 = 1e4;
+
 /// The law of `K = coefficient · ∏ w_i^(2k_i)` at nβ, with localisation γ at the origin.
 ///
 /// Any number of variables; one with `k_i = 0` is flat and changes nothing.
@@ -43,7 +46,7 @@ const MOST: u32 = 1000;
 ///
 /// # Errors
 /// [`FiniteLawError::NotPositive`] unless coefficient, nβ and γ are positive and finite; [`FiniteLawError::NoZero`] when no
-/// `k_i` is positive; [`FiniteLawError::Range`] unless every `k_i <= 1000`.
+/// `k_i` is positive; [`FiniteLawError::Range`] unless every `k_i <= 1000`; [`FiniteLawError::Scale`] unless `|log X| <= 1e4`.
 pub fn monomial_law(
     coefficient: f64,
     half_exponents: &[u32],
@@ -80,7 +83,7 @@ pub fn radial_law(
 /// The law of `K = coefficient · ∏ (|w_i|²)^(k_i)`, `w_i ∈ R^(d_i)`, at nβ, with localisation γ at the origin.
 ///
 /// Shapes: `blocks`: the pairs `(d_i, k_i)`.
-/// Domain: `1 <= d_i <= 1000`, `k_i <= 1000`.   Accuracy: relative 1e-11.   Derived here; see the module.
+/// Domain: `1 <= d_i <= 1000`, `k_i <= 1000`, `|log X| <= 1e4`.   Accuracy: relative 1e-11.   Derived here; see the module.
 ///
 /// ```
 /// // One hidden unit, 3 inputs, 2 outputs, zero truth: K = |b|²|a|²/2.
@@ -91,7 +94,8 @@ pub fn radial_law(
 ///
 /// # Errors
 /// [`FiniteLawError::NotPositive`] unless coefficient, nβ and γ are positive and finite; [`FiniteLawError::NoZero`] when no
-/// `k_i` is positive; [`FiniteLawError::Range`] for a dimension or exponent outside the domain.
+/// `k_i` is positive; [`FiniteLawError::Range`] for a dimension or exponent, [`FiniteLawError::Scale`] for an X outside the
+/// domain.
 pub fn radial_product_law(
     coefficient: f64,
     blocks: &[(u32, u32)],
@@ -122,7 +126,9 @@ pub fn radial_product_law(
         })
         .collect();
     let degree: f64 = factors.iter().map(|factor| factor.1).sum();
-    let log_x = nbeta.ln() + coefficient.ln() + degree * (2.0 / gamma).ln();
+    // 2/γ may overflow.
+    let log_x = nbeta.ln() + coefficient.ln() + degree * (2f64.ln() - gamma.ln());
+    let log_x = FiniteLawError::scale("X", log_x, MOST_LOG_SCALE)?;
     Ok(mellin_barnes(
         log_x,
         learning_coefficient.lambda_f64(),
@@ -398,6 +404,12 @@ mod tests {
                 matches!(error, FiniteLawError::Range { name: named, .. } if named == name),
                 "{error}"
             );
+        }
+        // 2/gamma overflows, X does not.
+        assert!(radial_law(1.0, 1, 1, f64::MAX, 5e-324).is_ok());
+        for gamma in [5e-324, f64::MAX] {
+            let error = radial_law(1.0, 1, 20, 1.0, gamma).unwrap_err();
+            assert!(matches!(error, FiniteLawError::Scale { .. }), "{error}");
         }
         assert!(radial_law(1.0, 1000, 1000, 1.0, 1.0).is_ok());
     }

@@ -34,6 +34,8 @@ use crate::{FiniteLaw, FiniteLawError, ReducedRank};
 const MOST: u32 = 30;
 /// The largest least width: the size of the Pfaffian.
 const MOST_RANK: u32 = 5;
+/// The largest `|log(nβ/γ²)|`: beyond, Pfaffians of a large width lose all digits.
+const MOST_LOG_SCALE: f64 = 200.0;
 /// Weights below `e^(−NEGLECTED)` times the largest are left out.
 const NEGLECTED: f64 = 45.0;
 /// Width of a panel in `log x`.
@@ -42,7 +44,7 @@ const PANEL_WIDTH: f64 = 0.5;
 /// The law of `K = ½ |BA|²`, `A: [n_hidden, n_inputs]`, `B: [n_outputs, n_hidden]`, at nβ, with localisation γ at the origin.
 ///
 /// A loss `c |BA|²` is this one at `2c·nβ`.
-/// Domain: widths from 1 to 30, the least of them at most 5.   Derived here; see the module.
+/// Domain: widths from 1 to 30, the least of them at most 5; `|log(nβ/γ²)| <= 200`.   Derived here; see the module.
 /// Accuracy: relative 1e-11, at least width 5 mean 1e-10 and variance 1e-9.
 ///
 /// ```
@@ -54,8 +56,8 @@ const PANEL_WIDTH: f64 = 0.5;
 /// ```
 ///
 /// # Errors
-/// [`FiniteLawError::NotPositive`] unless nβ and γ are positive and finite; [`FiniteLawError::Range`] for widths outside the
-/// domain.
+/// [`FiniteLawError::NotPositive`] unless nβ and γ are positive and finite; [`FiniteLawError::Range`] for widths and
+/// [`FiniteLawError::Scale`] for an `nβ/γ²` outside the domain.
 pub fn reduced_rank_law(
     n_inputs: u32,
     n_outputs: u32,
@@ -68,6 +70,8 @@ pub fn reduced_rank_law(
     FiniteLawError::range("inputs", n_inputs, 1, MOST)?;
     FiniteLawError::range("outputs", n_outputs, 1, MOST)?;
     FiniteLawError::range("hidden", n_hidden, 1, MOST)?;
+    let log_tau = nbeta.ln() - 2.0 * gamma.ln();
+    let log_tau = FiniteLawError::scale("nbeta/gamma^2", log_tau, MOST_LOG_SCALE)?;
     let least_width = n_inputs.min(n_outputs).min(n_hidden);
     FiniteLawError::range("least width", least_width, 1, MOST_RANK)?;
     let learning_coefficient = ReducedRank::new(n_inputs, n_outputs, n_hidden, 0)
@@ -78,7 +82,7 @@ pub fn reduced_rank_law(
         n_integrated: n_inputs.max(n_outputs),
         n_hidden,
     };
-    let [log_evidence, mean, variance] = wishart.law(nbeta.ln() - 2.0 * gamma.ln());
+    let [log_evidence, mean, variance] = wishart.law(log_tau);
     Ok(FiniteLaw {
         mean,
         variance,
@@ -362,6 +366,10 @@ mod tests {
                 "{error}"
             );
         }
+        for (nbeta, gamma) in [(1e300, 1.0), (1.0, 1e-44), (f64::MIN_POSITIVE, f64::MAX)] {
+            let error = reduced_rank_law(2, 2, 2, nbeta, gamma).unwrap_err();
+            assert!(matches!(error, FiniteLawError::Scale { .. }), "{error}");
+        }
     }
 
     fn assert_agrees(one: [f64; 3], other: [f64; 3], tolerance: f64) {
@@ -377,7 +385,7 @@ mod tests {
 
         /// Either factor can be integrated out: two different Pfaffians.
         #[test]
-        fn either_factor_can_go(m in 1u32..9, n in 1u32..9, hidden in 1u32..6, log_tau in -20.0..60.0f64) {
+        fn either_factor_can_go(m in 1u32..9, n in 1u32..9, hidden in 1u32..6, log_tau in -200.0..200.0f64) {
             let one = Wishart { n_remaining: m, n_integrated: n, n_hidden: hidden }.law(log_tau);
             let other = Wishart { n_remaining: n, n_integrated: m, n_hidden: hidden }.law(log_tau);
             assert_agrees(one, other, if hidden < 5 { 1e-11 } else { 1e-10 });
