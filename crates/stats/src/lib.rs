@@ -1,4 +1,4 @@
-//! Estimates with standard errors: MCSE, ESS, R-hat, z-test, regression.
+//! Estimates with standard errors: MCSE, ESS, R-hat, z-test, regression, the scaling law over temperatures.
 //!
 //! Charter: a number computed from draws, and how far it can be trusted. Input is plain arrays,
 //! draws as `[n_chains, n_draws]`.
