@@ -240,7 +240,10 @@ fn zero_temperature_is_gradient_descent() {
                 }
             }
         }
-        assert_eq!(state.rows, other.rows, "{kernel:?}: no noise");
+        // trajectories of several steps still have lengths of their own, and end in the same point
+        if !matches!(kernel, Kernel::Hmc { n_leapfrog: 2.. }) {
+            assert_eq!(state.rows, other.rows, "{kernel:?}: no noise");
+        }
         // a thermostat without temperature rings on
         if !matches!(kernel, Kernel::Sgnht { .. }) {
             approx::assert_abs_diff_eq!(state.rows.row(0), lowest.view(), epsilon = 1e-4);
