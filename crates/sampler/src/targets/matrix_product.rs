@@ -10,16 +10,16 @@
 //! | 100 | 64, 128 | 64, 128 | 55, 107 | 15, 29 | 65, 126 |
 //! | 250 | 77, 150 | | | | 55, 119 |
 //!
-//! `gemm` packs a transposed left factor where the result has more than 64 columns (128 in `f32`; vectors of 64 bytes), into memory
-//! that it takes from the allocator.
+//! Results of up to 16 rows and columns are loops of our own, which allocate nothing; `gemm` allocates a few bytes in every call, and more
+//! where it packs a transposed left factor (a result of more than 64 columns of `f64`, 128 of `f32`, by vectors of 64 bytes).
 
 use std::ops::{Add, Mul, Sub, SubAssign};
 
 use multiversion::multiversion;
 use ndarray::ArrayView2;
 
-/// A product of at most this many terms is a plain loop: a call of `gemm` takes as long as some thirty of them.
-const TINY: usize = 32;
+/// Results of at most this many rows and columns are plain loops.
+const SMALL: usize = 16;
 
 /// The two precisions of a target's matrix products.
 pub(super) trait Real:
@@ -84,17 +84,8 @@ pub(super) fn product<T: Real>(size: Size, a: Factor<T>, b: &[T], c: &mut [T]) {
     };
     assert!(b.len() >= inner * stride, "right factor");
     assert!(c.len() >= rows * stride, "result");
-    if rows * inner * columns <= TINY {
-        for i in 0..rows {
-            for j in 0..columns {
-                let mut sum = T::default();
-                for p in 0..inner {
-                    sum = sum + a[i * row + p * column] * b[p * stride + j];
-                }
-                c[i * stride + j] = sum;
-            }
-        }
-        return;
+    if rows.max(columns) <= SMALL {
+        return small(size, (a, row, column), b, c);
     }
     #[expect(
         unsafe_code,
@@ -123,6 +114,26 @@ pub(super) fn product<T: Real>(size: Size, a: Factor<T>, b: &[T], c: &mut [T]) {
             false,
             gemm::Parallelism::None,
         );
+    }
+}
+
+/// Rows of the result one after the other, eight columns at a time; `a` comes with the steps from row to row and from term to term.
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
+fn small<T: Real>(size: Size, (a, row, column): (&[T], usize, usize), b: &[T], c: &mut [T]) {
+    const LANES: usize = 8;
+    let stride = padded::<T>(size.columns);
+    for i in 0..size.rows {
+        for j in (0..stride).step_by(LANES) {
+            let mut sums = [T::default(); LANES];
+            for p in 0..size.inner {
+                let a = a[i * row + p * column];
+                let b = &b[p * stride + j..][..LANES];
+                for lane in 0..LANES {
+                    sums[lane] = sums[lane] + a * b[lane];
+                }
+            }
+            c[i * stride + j..][..LANES].copy_from_slice(&sums);
+        }
     }
 }
 
