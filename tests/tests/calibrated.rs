@@ -75,7 +75,7 @@ fn quadratics() {
 #[test]
 fn singular_losses() {
     let n = 1000;
-    let nbeta = default_nbeta(n);
+    let nbeta = default_nbeta(n).expect("two samples");
     let crossing = NormalCrossing::new(0.5, &[1, 1], n);
     let exact = NormalCrossingLaw::new(0.5, nbeta, 1.0)
         .expect("valid")
@@ -108,7 +108,7 @@ fn a_network() {
         .iter()
         .map(|x| 0.8 * (1.1 * x + 0.2).tanh() - 0.1)
         .collect();
-    let target = TanhUnit::new(x, y);
+    let target = TanhUnit::new(x, y).expect("samples");
     let w = array![1.1, 0.2, 0.8, -0.1];
     let found =
         calibrate(&target, w.view(), &Request::new(200.0, 1.0, 1), &|_| ()).expect("an estimate");

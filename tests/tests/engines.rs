@@ -20,7 +20,7 @@ fn samples() -> (Vec<f64>, Vec<f64>) {
 
 fn host() -> TanhUnit {
     let (x, y) = samples();
-    TanhUnit::new(x, y)
+    TanhUnit::new(x, y).expect("samples")
 }
 
 fn column(values: Vec<f64>) -> Array2<f64> {

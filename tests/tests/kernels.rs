@@ -145,7 +145,7 @@ fn a_temperature_divides_the_exponent() {
 #[test]
 fn metropolis_kernels_are_exact_on_a_normal_crossing() {
     let n = 100;
-    let (gamma, nbeta) = (5.0, default_nbeta(n));
+    let (gamma, nbeta) = (5.0, default_nbeta(n).expect("two samples"));
     let target = NormalCrossing::new(0.5, &[1, 1], n);
     let exact = NormalCrossingLaw::new(0.5, nbeta, gamma)
         .expect("valid")

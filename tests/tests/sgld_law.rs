@@ -84,7 +84,7 @@ fn regression(offset: ArrayView1<f64>) -> Case {
     let anchor = array![3.0, 2.0] + offset;
     let problem = LeastSquares::new(design.view(), y.view(), 1.0).expect("a regression");
     let law = problem
-        .localised(anchor.view(), default_nbeta(n), 1.0)
+        .localised(anchor.view(), default_nbeta(n).expect("two samples"), 1.0)
         .expect("confining");
     Case {
         target,

@@ -32,7 +32,12 @@ impl<T: Target + Clone + Send + Sync> Case<T> {
         let [burn_in, n_draws] = self.time.map(|time| (time / step_size).round() as usize);
         Experiment {
             kernel: Kernel::Sgld,
-            dynamics: Dynamics::new(step_size, default_nbeta(N), self.gamma).expect("valid"),
+            dynamics: Dynamics::new(
+                step_size,
+                default_nbeta(N).expect("two samples"),
+                self.gamma,
+            )
+            .expect("valid"),
             anchor: self.anchor.view(),
             schedule: Schedule {
                 burn_in,
@@ -89,7 +94,7 @@ fn normal_crossing() -> Case<NormalCrossing> {
     Case {
         target: NormalCrossing::new(0.5, &[1, 1], N),
         anchor: array![0.0, 0.0],
-        exact: NormalCrossingLaw::new(0.5, default_nbeta(N), gamma)
+        exact: NormalCrossingLaw::new(0.5, default_nbeta(N).expect("two samples"), gamma)
             .expect("valid")
             .mean(),
         gamma,
@@ -106,14 +111,21 @@ fn normal_crossing() -> Case<NormalCrossing> {
 fn tanh_unit() -> Case<TanhUnit> {
     let x: Vec<f64> = Array1::linspace(-2.0, 2.0, N).to_vec();
     let y: Vec<f64> = x.iter().map(|x| (3.0 * x).sin() + 0.3 * x).collect();
-    let mut target = TanhUnit::new(x.clone(), y.clone());
+    let mut target = TanhUnit::new(x.clone(), y.clone()).expect("samples");
     let start = array![3.0, 0.0, 1.0, 0.0];
     let anchor = find_minimum(&mut target, start.view(), 1e-8, 1000)
         .expect("a minimum")
         .w;
     let nonlinear = [anchor[0], anchor[1]];
     let linear = [anchor[2], anchor[3]];
-    let model = PartiallyLinear::new(&y, nonlinear, &linear, default_nbeta(N), 1.0).expect("valid");
+    let model = PartiallyLinear::new(
+        &y,
+        nonlinear,
+        &linear,
+        default_nbeta(N).expect("two samples"),
+        1.0,
+    )
+    .expect("valid");
     let law = model.integrate(|u, mut phi| {
         for (mut row, x) in phi.rows_mut().into_iter().zip(&x) {
             row[0] = (u[0] * x + u[1]).tanh();

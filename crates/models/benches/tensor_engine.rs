@@ -35,7 +35,8 @@ fn sampling(c: &mut Criterion) {
     let n_chains = 4;
     let streams: Vec<u64> = (0..n_chains).collect();
     let rows = target.config().init(1, &streams);
-    let dynamics = Dynamics::new(1e-5, default_nbeta(1000), 1.0).expect("valid settings");
+    let dynamics = Dynamics::new(1e-5, default_nbeta(1000).expect("two samples"), 1.0)
+        .expect("valid settings");
     let mut group = c.benchmark_group("parity net, 4 chains");
     group
         .throughput(Throughput::Elements(n_chains))

@@ -348,7 +348,7 @@ mod tests {
     fn tanh_unit() -> TanhUnit {
         let x: Vec<f64> = (0..24).map(|i| -2.0 + f64::from(i) / 6.0).collect();
         let y = x.iter().map(|x| (3.0 * x).sin() + 0.3 * x).collect();
-        TanhUnit::new(x, y)
+        TanhUnit::new(x, y).expect("samples")
     }
 
     fn plan(optimiser: Optimiser) -> TrainPlan {

@@ -29,7 +29,8 @@ struct Run {
 
 /// All chains from `anchor`, `run.n_steps` each.
 fn sample<T: Target + Clone + Send + Sync>(target: &T, anchor: &Array1<f64>, run: Run) -> f64 {
-    let dynamics = Dynamics::new(run.step_size, default_nbeta(N), 1.0).expect("valid settings");
+    let dynamics = Dynamics::new(run.step_size, default_nbeta(N).expect("two samples"), 1.0)
+        .expect("valid settings");
     let anchors = anchor.broadcast((run.n_chains, anchor.len()));
     let anchors = anchors.expect("rows").to_owned();
     let rows = Row::many(0, run.n_chains, dynamics);

@@ -156,6 +156,16 @@ pub enum RunError {
         /// The value.
         value: f64,
     },
+    /// The loss at an anchor is not finite.
+    #[error(
+        "the loss at w* of row {row} is {value}; expected a finite number: w* or the target's data are at fault"
+    )]
+    InitialLoss {
+        /// The row.
+        row: usize,
+        /// The loss.
+        value: f64,
+    },
     /// A count is zero.
     #[error("{0} is 0; expected at least 1")]
     Zero(&'static str),
@@ -296,7 +306,11 @@ pub fn run<T: Target + Clone + Send + Sync>(
 }
 
 /// Everything that can be wrong before a chain is run.
-fn check<T: Target>(target: &T, plan: &Plan, ensemble: &Ensemble<T>) -> Result<(), RunError> {
+fn check<T: Target + Clone>(
+    target: &T,
+    plan: &Plan,
+    ensemble: &Ensemble<T>,
+) -> Result<(), RunError> {
     let n_rows = ensemble.rows.len();
     let expected = vec![n_rows, target.n_params()];
     if n_rows == 0 {
@@ -365,6 +379,16 @@ fn check<T: Target>(target: &T, plan: &Plan, ensemble: &Ensemble<T>) -> Result<(
         }
         if plan.kernel.is_metropolis() && batch_size < n_samples {
             return Err(RunError::MetropolisOnMinibatches(batch_size));
+        }
+    }
+    let mut target = target.clone();
+    let blocks = ensemble.anchors.axis_chunks_iter(Axis(0), plan.block);
+    for (i, anchors) in blocks.enumerate() {
+        let mut losses = vec![f64::NAN; anchors.nrows()];
+        target.loss(anchors.as_standard_layout().view(), &mut losses);
+        if let Some(k) = losses.iter().position(|loss| !loss.is_finite()) {
+            let (row, value) = (i * plan.block + k, losses[k]);
+            return Err(RunError::InitialLoss { row, value });
         }
     }
     Ok(())
@@ -490,14 +514,14 @@ fn excess(state: &State, before: &Array2<f64>, i: usize) -> f64 {
 mod tests {
     use super::*;
     use crate::dynamics::Dynamics;
-    use crate::targets::TanhUnit;
+    use crate::targets::{Quadratic, TanhUnit};
     use ndarray::array;
     use std::sync::atomic::AtomicU64;
 
     fn target() -> TanhUnit {
         let x: Vec<f64> = (0..20).map(|i| -2.0 + f64::from(i) / 5.0).collect();
         let y = x.iter().map(|x| (3.0 * x).sin() + 0.3 * x).collect();
-        TanhUnit::new(x, y)
+        TanhUnit::new(x, y).expect("samples")
     }
 
     fn plan() -> Plan {
@@ -749,6 +773,25 @@ mod tests {
         bad[[2, 1]] = f64::NAN;
         let nan = message(plan(), Ensemble::new(bad.view(), &rows));
         assert_eq!(nan, "anchors[2, 1] is NaN; expected a finite number");
+        // finite itself, but not its loss
+        bad[[2, 1]] = 0.3;
+        bad[[4, 3]] = 1e200;
+        assert_eq!(
+            message(plan(), Ensemble::new(bad.view(), &rows)),
+            "the loss at w* of row 4 is inf; expected a finite number: w* or the target's data are at fault"
+        );
+        let data = |at: usize| {
+            let mut hessian = Array2::eye(4);
+            hessian[[at, 0]] = f64::NAN;
+            let target = Quadratic::new(hessian, ndarray::Array1::zeros(4), 0.0, 20);
+            let plan = Plan {
+                batch_size: None,
+                ..plan()
+            };
+            let ensemble = Ensemble::new(anchors.view(), &rows);
+            run(&target, &plan, &ensemble, &|_| ()).expect_err("refused")
+        };
+        assert!(matches!(data(3), RunError::InitialLoss { row: 0, .. }));
         let scale = |value: f64| {
             let mut scale = Array2::ones((7, 4));
             scale.row_mut(5).fill(value);

@@ -21,6 +21,9 @@ pub enum DynamicsError {
     /// The inverse temperature is not a positive number.
     #[error("nbeta is {0}; expected a positive number (the default is n / ln n)")]
     Nbeta(f64),
+    /// Too few samples for the default inverse temperature.
+    #[error("there are {0} samples; nbeta = n / ln n needs at least 2")]
+    Samples(usize),
     /// The localisation strength is negative or not a number.
     #[error("gamma is {0}; expected zero or a positive number")]
     Gamma(f64),
@@ -100,6 +103,17 @@ impl Dynamics {
     }
 }
 
+/// The field's default `nβ = n / ln n` for `n` samples.
+///
+/// # Errors
+/// [`DynamicsError::Samples`] unless `n >= 2`.
+pub fn default_nbeta(n: usize) -> Result<f64, DynamicsError> {
+    if n < 2 {
+        return Err(DynamicsError::Samples(n));
+    }
+    Ok(n as f64 / (n as f64).ln())
+}
+
 /// One row of an ensemble: whose random numbers it uses, and what it does.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Row {
@@ -121,6 +135,19 @@ impl Row {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn default_inverse_temperature() {
+        let nbeta = default_nbeta(100).expect("samples enough");
+        approx::assert_relative_eq!(nbeta, 21.714_724_095_162_59, max_relative = 1e-15);
+        for n in [0, 1] {
+            let message = default_nbeta(n).expect_err("refused").to_string();
+            assert_eq!(
+                message,
+                format!("there are {n} samples; nbeta = n / ln n needs at least 2")
+            );
+        }
+    }
 
     #[test]
     fn refused_settings_are_named() {

@@ -155,7 +155,7 @@ mod tests {
     fn differences_of_a_single_precision_gradient() {
         let x: Vec<f64> = (0..30).map(|i| -2.0 + f64::from(i) / 7.5).collect();
         let y = x.iter().map(|x| x.sin()).collect();
-        let unit = TanhUnit::new(x, y);
+        let unit = TanhUnit::new(x, y).expect("samples");
         let w = array![0.7, -0.3, 1.2, 0.1];
         let exact = hessian(&mut unit.clone(), w.view()).expect("finite");
         let scale = exact.iter().fold(0.0, |a: f64, b| a.max(b.abs()));

@@ -40,11 +40,11 @@ mod waic;
 
 pub use calibrate::{CalibrateError, Calibrated, Request, SweepCell, calibrate, sweep};
 pub use chains::{Draws, Ensemble, Observable, Observe, Plan, RunError, Schedule, mask};
-pub use dynamics::{Dynamics, DynamicsError, Row};
+pub use dynamics::{Dynamics, DynamicsError, Row, default_nbeta};
 pub use hessian::{HessianError, hessian, spectrum};
 pub use kernel::{Adaptive, Kernel, KernelError};
 pub use lanczos::{Gauss, LanczosError, Nodes, Ritz, Tridiagonal, lanczos};
-pub use llc::{Llc, LlcError, Verdict, default_nbeta, running_llc};
+pub use llc::{Llc, LlcError, Verdict, running_llc};
 pub use minibatch::Minibatches;
 pub use minimum::{Minimum, MinimumError, find_minimum};
 pub use noise::{RowNoise, fill as fill_normals};

@@ -266,15 +266,6 @@ fn finite_rows(losses: ArrayView2<f64>) -> Vec<usize> {
         .collect()
 }
 
-/// The field's default `nβ = n / ln n` for `n` samples.
-///
-/// # Panics
-/// If `n` is less than 2.
-pub fn default_nbeta(n: usize) -> f64 {
-    assert!(n >= 2, "nbeta = n / ln n needs at least 2 samples, got {n}");
-    n as f64 / (n as f64).ln()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -448,20 +439,5 @@ mod tests {
     fn the_running_mean() {
         let running = running_llc(ndarray::array![[3.0, 5.0, 4.0]].view(), 2.0, 10.0);
         assert_eq!(running, ndarray::array![[10.0, 20.0, 20.0]]);
-    }
-
-    #[test]
-    fn default_inverse_temperature() {
-        approx::assert_relative_eq!(
-            default_nbeta(100),
-            21.714_724_095_162_59,
-            max_relative = 1e-15
-        );
-    }
-
-    #[test]
-    #[should_panic(expected = "at least 2 samples")]
-    fn one_sample_has_no_default() {
-        default_nbeta(1);
     }
 }

@@ -143,7 +143,7 @@ mod tests {
             .map(|x| 0.8 * (1.5 * x + 0.4).tanh() - 0.3)
             .collect();
         let found = find_minimum(
-            &mut TanhUnit::new(x, y),
+            &mut TanhUnit::new(x, y).expect("samples"),
             array![1.0, 0.0, 1.0, 0.0].view(),
             1e-11,
             1000,

@@ -358,7 +358,7 @@ mod tests {
             .iter()
             .map(|x| 0.8 * (1.5 * x + 0.4).tanh() - 0.3)
             .collect();
-        let mut target = TanhUnit::new(x, y);
+        let mut target = TanhUnit::new(x, y).expect("samples");
         let w = array![1.5, 0.4, 0.8, -0.3];
         let probes = Probes {
             n_probes: 2,

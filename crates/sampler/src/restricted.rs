@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn derivatives_of_what_is_held_vanish() {
-        let mut unit = TanhUnit::new(vec![-1.0, 0.2, 1.3], vec![0.5, 0.1, 0.8]);
+        let mut unit = TanhUnit::new(vec![-1.0, 0.2, 1.3], vec![0.5, 0.1, 0.8]).expect("samples");
         let w = array![[0.7, -0.3, 1.2, 0.1]];
         let (mut whole, mut part) = (Array2::zeros((1, 4)), Array2::zeros((1, 4)));
         let (mut a, mut b, mut c) = ([0.0], [0.0], [0.0]);
@@ -156,7 +156,7 @@ mod tests {
 
     #[test]
     fn an_empty_selection_is_an_error() {
-        let mut unit = TanhUnit::new(vec![1.0], vec![1.0]);
+        let mut unit = TanhUnit::new(vec![1.0], vec![1.0]).expect("samples");
         let nothing = Restricted::new(&mut unit, &[false; 4]);
         assert!(matches!(nothing, Err(RunError::NothingMoves { row: 0 })));
     }

@@ -24,7 +24,7 @@ const STREAMS: [u64; 7] = [3, 1, 4, 15, 9, 2, 6];
 fn target() -> TanhUnit {
     let x: Vec<f64> = (0..20).map(|i| -2.0 + f64::from(i) / 5.0).collect();
     let y = x.iter().map(|x| (3.0 * x).sin() + 0.3 * x).collect();
-    TanhUnit::new(x, y)
+    TanhUnit::new(x, y).expect("samples")
 }
 
 fn dynamics(step_size: f64, nbeta: f64, gamma: f64) -> Dynamics {

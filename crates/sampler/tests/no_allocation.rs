@@ -75,11 +75,19 @@ fn a_step_allocates_nothing() {
     );
     check(
         "tanh unit",
-        TanhUnit::new(y.to_vec(), x.column(0).to_vec()),
+        TanhUnit::new(y.to_vec(), x.column(0).to_vec()).expect("samples"),
         &[6],
     );
-    check("location", GaussianLocation::new(x.clone()), &[6]);
-    check("mixture", TwoComponent::new(y.to_vec()), &[6]);
+    check(
+        "location",
+        GaussianLocation::new(x.clone()).expect("samples"),
+        &[6],
+    );
+    check(
+        "mixture",
+        TwoComponent::new(y.to_vec()).expect("samples"),
+        &[6],
+    );
     let regression = LinearRegression::new(x.view(), y.view());
     check("regression", regression.expect("fits"), &[6]);
     for widths in [

@@ -75,7 +75,7 @@ pub fn run(store: &Store, settings: &Linear) -> anyhow::Result<Outcome> {
 
 fn compute(settings: &Linear) -> anyhow::Result<Outcome> {
     let (x, y) = data(settings);
-    let nbeta = default_nbeta(settings.n_samples);
+    let nbeta = default_nbeta(settings.n_samples)?;
     let target = Quadratic::least_squares(x.view(), y.view())?;
     let theory = LeastSquares::new(x.view(), y.view(), 1.0)?;
     let minimum = target.minimum().to_owned();

@@ -146,7 +146,7 @@ impl Experiment<'_> {
 
     fn around(&self, step: u64, progress: &Progress) -> anyhow::Result<Around> {
         let settings = self.settings;
-        let nbeta = default_nbeta(settings.n_train);
+        let nbeta = default_nbeta(settings.n_train)?;
         let n_chains = settings.sampling.n_chains;
         let rows = self.rows(step)?;
         let mut initial = vec![0.0; rows.nrows()];
@@ -424,7 +424,7 @@ pub fn section(store: &Store, settings: &ParityNet, outcome: &Outcome) -> anyhow
                 .label(&format!("seed {seed}"))
         })
         .collect();
-    let nbeta = default_nbeta(settings.n_train);
+    let nbeta = default_nbeta(settings.n_train)?;
     llc.push(
         Layer::hline(nbeta * std::f64::consts::LN_2)
             .dashed()

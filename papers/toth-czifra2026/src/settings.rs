@@ -106,7 +106,7 @@ impl Settings {
     pub fn check(&self) -> anyhow::Result<()> {
         let sampling = |table: &str, sampling: &Sampling, n: usize| {
             ensure!(n >= 3, "[{table}] has {n} samples; expected at least 3");
-            let rows = sampling.rows(default_nbeta(n), 0, 1);
+            let rows = sampling.rows(default_nbeta(n)?, 0, 1);
             rows.and_then(|_| sampling.plan(n))
                 .map(drop)
                 .with_context(|| format!("[{table}]"))

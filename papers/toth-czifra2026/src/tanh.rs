@@ -74,8 +74,8 @@ pub fn run(store: &Store, settings: &Tanh) -> anyhow::Result<Outcome> {
 
 fn compute(settings: &Tanh) -> anyhow::Result<Outcome> {
     let (x, y) = data(settings.n_samples);
-    let nbeta = default_nbeta(settings.n_samples);
-    let mut target = TanhUnit::new(x.clone(), y.clone());
+    let nbeta = default_nbeta(settings.n_samples)?;
+    let mut target = TanhUnit::new(x.clone(), y.clone())?;
     let starts = network().init(
         settings.start_seed,
         &(0..settings.n_starts).collect::<Vec<_>>(),
@@ -213,7 +213,7 @@ pub fn obtained(outcome: &Outcome) -> Vec<Obtained> {
 
 pub fn section(store: &Store, settings: &Tanh, outcome: &Outcome) -> anyhow::Result<Section> {
     let (x, y) = data(settings.n_samples);
-    let mut target = TanhUnit::new(x.clone(), y.clone());
+    let mut target = TanhUnit::new(x.clone(), y.clone())?;
     let w = Array1::from(outcome.minimum.clone());
     for (name, n_paths) in [("tanh-one-chain", 1), ("tanh-four-chains", 4)] {
         let pairs = (0..4).flat_map(|i| (i + 1..4).map(move |j| (i, j)));

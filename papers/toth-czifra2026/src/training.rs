@@ -45,8 +45,8 @@ pub fn run(store: &Store, settings: &Training) -> anyhow::Result<Outcome> {
 
 fn compute(store: &Store, settings: &Training) -> anyhow::Result<Outcome> {
     let (x, y) = data(settings.n_samples);
-    let nbeta = default_nbeta(settings.n_samples);
-    let mut target = TanhUnit::new(x, y);
+    let nbeta = default_nbeta(settings.n_samples)?;
+    let mut target = TanhUnit::new(x, y)?;
     let config = serde_json::to_string(&(
         settings.n_samples,
         settings.n_seeds,
@@ -259,7 +259,7 @@ pub fn section(store: &Store, settings: &Training, outcome: &Outcome) -> anyhow:
     .write(&store.figures(), "training")?;
 
     let (x, y) = data(settings.n_samples);
-    let mut target = TanhUnit::new(x, y);
+    let mut target = TanhUnit::new(x, y)?;
     let mut panels = Vec::new();
     for (at, paths) in settings.traces_at.iter().zip(&outcome.traces) {
         let i = outcome

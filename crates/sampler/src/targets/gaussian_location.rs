@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use ndarray::{Array2, ArrayView2, ArrayViewMut2};
 
+use super::samples::{self, SamplesError};
 use crate::target::{Batch, SampleLosses, Target};
 
 /// The mean of `-log N(x_i | w, I)` over the samples.
@@ -15,10 +16,11 @@ use crate::target::{Batch, SampleLosses, Target};
 /// use ndarray::array;
 /// use slt_sampler::{Target, targets::GaussianLocation};
 ///
-/// let mut target = GaussianLocation::new(array![[0.0], [2.0]]);
+/// let mut target = GaussianLocation::new(array![[0.0], [2.0]])?;
 /// let mut loss = [0.0];
 /// target.loss(array![[1.0]].view(), &mut loss);
 /// assert_eq!(loss, [0.5 * (1.0 + std::f64::consts::TAU.ln())]);
+/// # Ok::<(), slt_sampler::targets::SamplesError>(())
 /// ```
 #[derive(Debug, Clone)]
 pub struct GaussianLocation {
@@ -31,10 +33,10 @@ pub struct GaussianLocation {
 impl GaussianLocation {
     /// The target for the samples `x`, shape `[n, d]`.
     ///
-    /// # Panics
-    /// If there is no sample or no coordinate.
-    pub fn new(x: Array2<f64>) -> Self {
-        assert!(!x.is_empty(), "samples of shape {:?}", x.dim());
+    /// # Errors
+    /// [`SamplesError`] where there is no sample or no coordinate, or a value is not finite.
+    pub fn new(x: Array2<f64>) -> Result<Self, SamplesError> {
+        samples::check("input", &x, x.ncols())?;
         let (n, d) = x.dim();
         let mean: Vec<f64> = x
             .columns()
@@ -42,11 +44,11 @@ impl GaussianLocation {
             .map(|c| c.sum() / n as f64)
             .collect();
         let spread: f64 = x.rows().into_iter().map(|x| square(x.iter(), &mean)).sum();
-        Self {
+        Ok(Self {
             offset: 0.5 * (spread / n as f64 + d as f64 * TAU.ln()),
             mean,
             x: Arc::new(x.as_standard_layout().into_owned()),
-        }
+        })
     }
 
     /// Where the loss is smallest: the mean of the samples, shape `[d]`.
@@ -136,13 +138,13 @@ mod tests {
     #[test]
     fn losses_and_gradients_agree() {
         let x = Array2::from_shape_fn((9, 2), |(i, j)| (1.0 + 2.0 * i as f64 + j as f64).sin());
-        let mut target = GaussianLocation::new(x.clone());
+        let mut target = GaussianLocation::new(x.clone()).expect("samples");
         let w = [0.4, -1.2];
         gradient_check(&mut target, &w);
         hessian_check(&mut target, &w);
         sample_losses_check(&mut target, &w);
         minibatch_check(&mut target, &w, |k| {
-            GaussianLocation::new(x.select(ndarray::Axis(0), k))
+            GaussianLocation::new(x.select(ndarray::Axis(0), k)).expect("samples")
         });
         gradient_check(&mut target, &w);
         let at_minimum = target.minimum().to_vec();

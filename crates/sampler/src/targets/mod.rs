@@ -9,6 +9,7 @@ mod normal_crossing;
 mod quadratic;
 mod quadratic_network;
 mod radial;
+mod samples;
 mod tanh_unit;
 mod two_component;
 
@@ -20,6 +21,7 @@ pub use normal_crossing::NormalCrossing;
 pub use quadratic::{LeastSquaresError, Quadratic};
 pub use quadratic_network::{QuadraticNetwork, QuadraticNetworkError};
 pub use radial::Radial;
+pub use samples::SamplesError;
 pub use tanh_unit::TanhUnit;
 pub use two_component::TwoComponent;
 

@@ -2,6 +2,7 @@
 
 use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2};
 
+use super::samples::{self, SamplesError};
 use crate::target::{Batch, SampleLosses, Target};
 
 /// The mean squared error of `w2 tanh(w1 x + b1) + b2`; a row is `(w1, b1, w2, b2)`.
@@ -14,16 +15,16 @@ pub struct TanhUnit {
 impl TanhUnit {
     /// The target for the samples `(x, y)`.
     ///
-    /// # Panics
-    /// If there are no samples, or not one output for each input.
-    pub fn new(x: Vec<f64>, y: Vec<f64>) -> Self {
-        assert!(
-            !x.is_empty() && x.len() == y.len(),
-            "{} inputs and {} outputs",
-            x.len(),
-            y.len()
-        );
-        Self { x, y }
+    /// # Errors
+    /// [`SamplesError`] where there are no samples, not one output for each input, or a value is not finite.
+    pub fn new(x: Vec<f64>, y: Vec<f64>) -> Result<Self, SamplesError> {
+        let (inputs, outputs) = (x.len(), y.len());
+        if inputs != outputs {
+            return Err(SamplesError::Lengths { inputs, outputs });
+        }
+        samples::check("input", &x, 1)?;
+        samples::check("output", &y, 1)?;
+        Ok(Self { x, y })
     }
 
     fn row(&self, w: &[f64; 4], samples: impl ExactSizeIterator<Item = usize>) -> (f64, [f64; 4]) {
@@ -141,7 +142,7 @@ mod tests {
     fn target() -> TanhUnit {
         let x: Vec<f64> = (0..20).map(|i| -2.0 + 4.0 * f64::from(i) / 19.0).collect();
         let y = x.iter().map(|x| (3.0 * x).sin() + 0.3 * x).collect();
-        TanhUnit::new(x, y)
+        TanhUnit::new(x, y).expect("samples")
     }
 
     #[test]
@@ -172,7 +173,8 @@ mod tests {
             part.view_mut(),
             &mut a,
         );
-        TanhUnit::new(x, y).loss_and_grad(rows.view(), Batch::Full, whole.view_mut(), &mut b);
+        let mut few = TanhUnit::new(x, y).expect("samples");
+        few.loss_and_grad(rows.view(), Batch::Full, whole.view_mut(), &mut b);
         assert_eq!((a, part), (b, whole));
     }
 }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use ndarray::{ArrayView2, ArrayViewMut2};
 
+use super::samples::{self, SamplesError};
 use crate::target::{Batch, SampleLosses, Target};
 
 /// The mean of `-log p(x_i | a, b)` over the samples; a row is `(a, b)`.
@@ -20,8 +21,9 @@ use crate::target::{Batch, SampleLosses, Target};
 /// use slt_sampler::{Target, targets::TwoComponent};
 ///
 /// let mut loss = [0.0];
-/// TwoComponent::new(vec![0.0]).loss(array![[0.0, 0.0]].view(), &mut loss);
+/// TwoComponent::new(vec![0.0])?.loss(array![[0.0, 0.0]].view(), &mut loss);
 /// assert!((loss[0] - 0.5 * std::f64::consts::TAU.ln()).abs() < 1e-15);
+/// # Ok::<(), slt_sampler::targets::SamplesError>(())
 /// ```
 #[derive(Debug, Clone)]
 pub struct TwoComponent {
@@ -31,11 +33,11 @@ pub struct TwoComponent {
 impl TwoComponent {
     /// The target for the samples `x`.
     ///
-    /// # Panics
-    /// If there are none.
-    pub fn new(x: Vec<f64>) -> Self {
-        assert!(!x.is_empty(), "a mixture needs a sample");
-        Self { x: x.into() }
+    /// # Errors
+    /// [`SamplesError`] where there are none, or one is not finite.
+    pub fn new(x: Vec<f64>) -> Result<Self, SamplesError> {
+        samples::check("input", &x, 1)?;
+        Ok(Self { x: x.into() })
     }
 
     fn row(&self, w: [f64; 2], samples: impl ExactSizeIterator<Item = usize>) -> (f64, [f64; 2]) {
@@ -140,13 +142,13 @@ mod tests {
 
     #[test]
     fn losses_and_gradients_agree() {
-        let mut target = TwoComponent::new(samples());
+        let mut target = TwoComponent::new(samples()).expect("samples");
         for w in [[0.3, -0.8], [2.0, 2.0], [-30.0, 0.5]] {
             gradient_check(&mut target, &w);
             hessian_check(&mut target, &w);
             sample_losses_check(&mut target, &w);
             minibatch_check(&mut target, &w, |k| {
-                TwoComponent::new(k.iter().map(|&k| samples()[k]).collect())
+                TwoComponent::new(k.iter().map(|&k| samples()[k]).collect()).expect("samples")
             });
         }
     }
