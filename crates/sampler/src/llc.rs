@@ -13,6 +13,7 @@ use slt_stats::DrawsError;
 
 use crate::chains::Draws;
 use crate::dynamics::Dynamics;
+use crate::harmonic::{Harmonic, HarmonicError};
 use crate::summary::Summary;
 
 /// R-hat above which chains disagree (Vehtari et al. 2021, arXiv:1903.08008, section 4).
@@ -42,7 +43,7 @@ pub enum Verdict {
     BiasedStep,
     /// Chains disagree, or their first halves with their second.
     NotConverged,
-    /// Too many draws have a lower loss than `w*`.
+    /// Too many draws have a lower loss than `w*`, or its slope or negative curvature shift the estimate.
     NotAMinimum,
     /// A chain's loss is not finite.
     Diverged,
@@ -95,6 +96,9 @@ pub enum LlcError {
     /// A statistic could not be computed.
     #[error(transparent)]
     Statistic(#[from] DrawsError),
+    /// Curvature and slope at the anchor could not be had.
+    #[error(transparent)]
+    Harmonic(#[from] HarmonicError),
 }
 
 /// An estimate of the local learning coefficient at one point, from chains that were started there.
@@ -119,8 +123,19 @@ pub struct Llc {
     pub initial_loss: f64,
     /// `nβ`.
     pub nbeta: f64,
+    /// What curvature and slope at `w*` predict, where they were asked for.
+    pub harmonic: Option<Harmonic>,
     /// What the estimate is worth.
     pub verdict: Verdict,
+}
+
+/// What an estimate has that the second order of the loss has not.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AnharmonicPart {
+    /// `λ̂` less what is expected of chains on the second order alone ([`Harmonic::expected`]).
+    pub value: f64,
+    /// Its standard error, of the draws and of the probes.
+    pub mcse: f64,
 }
 
 impl std::ops::Deref for Llc {
@@ -162,6 +177,7 @@ impl Llc {
             distance: None,
             initial_loss,
             nbeta,
+            harmonic: None,
             verdict: Verdict::Ok,
             summary: Summary::new(scaled.view())?,
         };
@@ -211,13 +227,34 @@ impl Llc {
         Ok(llc)
     }
 
+    /// The same estimate beside what curvature and slope at `w*` predict; the verdict takes them in.
+    #[must_use]
+    pub fn with_harmonic(self, harmonic: Harmonic) -> Self {
+        let mut llc = Self {
+            harmonic: Some(harmonic),
+            ..self
+        };
+        llc.verdict = llc.judge();
+        llc
+    }
+
+    /// What the estimate has beyond the second order of the loss, where that is known.
+    pub fn anharmonic_part(&self) -> Option<AnharmonicPart> {
+        let expected = self.harmonic?.expected();
+        Some(AnharmonicPart {
+            value: self.mean - expected.value,
+            mcse: self.mcse.hypot(expected.mcse),
+        })
+    }
+
     fn judge(&self) -> Verdict {
         let summary = &self.summary;
+        let level = self.harmonic.is_none_or(|h| h.is_minimum(summary.mean));
         let share = |part: Option<f64>| part.unwrap_or(0.0) / summary.mean.abs();
         // comparisons so that a NaN is a fault
         if self.n_diverged > 0 {
             Verdict::Diverged
-        } else if self.share_below > BELOW_LIMIT {
+        } else if self.share_below > BELOW_LIMIT || !level {
             Verdict::NotAMinimum
         } else if !(summary.r_hat <= R_HAT_LIMIT && self.drift.unwrap_or(0.0).abs() <= DRIFT_LIMIT)
         {
@@ -231,6 +268,31 @@ impl Llc {
         } else {
             Verdict::Ok
         }
+    }
+}
+
+/// The estimate in a line: value, error, second order, diagnostics, verdict and what to change.
+impl std::fmt::Display for Llc {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        write!(f, "λ̂ = {:.5} ± {:.5}", self.mean, self.mcse)?;
+        if let (Some(harmonic), Some(part)) = (self.harmonic, self.anharmonic_part()) {
+            write!(
+                f,
+                " (quadratic {:.5}, anharmonic {:+.5} ± {:.5})",
+                harmonic.expected().value,
+                part.value,
+                part.mcse
+            )?;
+        }
+        write!(
+            f,
+            ", ESS {:.0}, R-hat {:.3}: {}",
+            self.ess, self.r_hat, self.verdict
+        )?;
+        if self.verdict != Verdict::Ok {
+            write!(f, ". {}", self.verdict.advice())?;
+        }
+        Ok(())
     }
 }
 
@@ -294,6 +356,47 @@ mod tests {
         let llc = Llc::from_losses(losses.view(), 4.0, 10.0).expect("an estimate");
         assert_eq!((llc.mean, llc.share_below), (10.0, 8.0 / 48.0));
         assert_eq!(llc.verdict, Verdict::NotAMinimum);
+    }
+
+    /// A slope that shifts the estimate makes the verdict, and the line says all of it.
+    #[test]
+    fn the_second_order_is_part_of_the_verdict() {
+        use crate::dynamics::Dynamics;
+        use crate::spectrum::Probes;
+        use crate::targets::Quadratic;
+        use ndarray::array;
+        let llc = Llc::from_losses(losses(16, 400).view(), 1.5, 10.0).expect("an estimate");
+        assert_eq!(llc.verdict, Verdict::Ok);
+        let harmonic = |at: f64| {
+            let mut target = Quadratic::new(array![[1.0]], array![0.0], 0.0, 100);
+            let dynamics = Dynamics::new(0.1, 10.0, 1.0).expect("valid");
+            let probes = Probes {
+                n_probes: 2,
+                n_steps: 1,
+                seed: 1,
+                stream: 0,
+            };
+            Harmonic::at(&mut target, array![at].view(), &dynamics, None, &probes)
+        };
+        let settled = llc
+            .clone()
+            .with_harmonic(harmonic(0.0).expect("a quadratic"));
+        assert_eq!(settled.verdict, Verdict::Ok);
+        let part = settled.anharmonic_part().expect("a second order");
+        assert_eq!((part.value, part.mcse), (llc.mean - 5.0 / 11.0, llc.mcse));
+        let line = settled.to_string();
+        assert!(
+            line.starts_with("λ̂ = 0.5") && line.ends_with(": ok"),
+            "{line}"
+        );
+        assert!(
+            line.contains("(quadratic 0.45455, anharmonic +0.0"),
+            "{line}"
+        );
+        let sloped = llc.with_harmonic(harmonic(0.3).expect("a quadratic"));
+        assert_eq!(sloped.verdict, Verdict::NotAMinimum);
+        let line = sloped.to_string();
+        assert!(line.ends_with(": not a minimum. Train on to a minimum, or raise gamma: the estimate is biased low."), "{line}");
     }
 
     /// One bad draw loses its chain, and nothing else.

@@ -88,6 +88,14 @@ pub enum SamplingError {
 }
 
 impl Sampling {
+    /// What a row does at inverse temperature `nbeta`.
+    ///
+    /// # Errors
+    /// [`DynamicsError`] names the setting that is impossible.
+    pub fn dynamics(&self, nbeta: f64) -> Result<Dynamics, DynamicsError> {
+        Dynamics::new(self.step_size, nbeta, self.gamma)
+    }
+
     /// `n_rows` rows at inverse temperature `nbeta`, with streams from `from_stream` on.
     ///
     /// # Errors
@@ -98,8 +106,7 @@ impl Sampling {
         from_stream: u64,
         n_rows: usize,
     ) -> Result<Vec<Row>, SamplingError> {
-        let dynamics = Dynamics::new(self.step_size, nbeta, self.gamma)?;
-        Ok(Row::many(from_stream, n_rows, dynamics))
+        Ok(Row::many(from_stream, n_rows, self.dynamics(nbeta)?))
     }
 
     /// The plan of an ensemble for a target of `n_samples`.
@@ -107,7 +114,7 @@ impl Sampling {
     /// # Errors
     /// [`SamplingError`] names the setting that no estimate can be made with.
     pub fn plan(&self, n_samples: usize) -> Result<Plan, SamplingError> {
-        Dynamics::new(self.step_size, 1.0, self.gamma)?;
+        self.dynamics(1.0)?;
         self.kernel.check()?;
         for (name, value) in [
             ("thin", self.thin),

@@ -32,7 +32,20 @@ pub struct Probes {
     /// Seed of the random signs.
     pub seed: u64,
     /// Stream of the random signs, one for each point whose spectrum is wanted.
+    #[serde(default)]
     pub stream: u64,
+}
+
+impl Probes {
+    /// Eight vectors of 30 steps: for networks of up to 240 parameters the spectrum is exact ([`Spectrum::of`]).
+    pub fn new(seed: u64) -> Self {
+        Self {
+            n_probes: 8,
+            n_steps: 30,
+            seed,
+            stream: 0,
+        }
+    }
 }
 
 /// Why a spectrum cannot be had.

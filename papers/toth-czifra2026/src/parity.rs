@@ -11,7 +11,7 @@ use slt_report::{
     Axis, Colour, Figure, FigureRef, Layer, Legend, Obtained, Panel, Progress, Section, Store,
     Verdict,
 };
-use slt_sampler::{Ensemble, Llc, Target, chains, default_nbeta};
+use slt_sampler::{Llc, Points, Probes, Target, default_nbeta, estimate};
 
 use crate::settings::ParityNet;
 
@@ -67,6 +67,7 @@ struct TrainingSettings<'a> {
 struct AroundSettings<'a> {
     training: &'a TrainingSettings<'a>,
     sampling: &'a slt_sampler::Sampling,
+    probes: &'a Probes,
     step: u64,
 }
 
@@ -149,29 +150,33 @@ impl Experiment<'_> {
         let nbeta = default_nbeta(settings.n_train)?;
         let n_chains = settings.sampling.n_chains;
         let rows = self.rows(step)?;
-        let mut initial = vec![0.0; rows.nrows()];
-        self.train.clone().loss(rows.view(), &mut initial);
-        let anchors = Array2::from_shape_fn((rows.nrows() * n_chains, rows.ncols()), |(i, j)| {
-            rows[[i / n_chains, j]]
-        });
-        let sampled = settings.sampling.rows(nbeta, step << 32, anchors.nrows())?;
+        let points = Points {
+            anchors: rows.view(),
+            dynamics: &vec![settings.sampling.dynamics(nbeta)?; rows.nrows()],
+            n_chains,
+            from_stream: step << 32,
+        };
+        let probes = Probes {
+            stream: step << 32,
+            ..settings.probes
+        };
         let mut plan = settings.sampling.plan(settings.n_train)?;
         plan.block = BLOCK;
-        let ensemble = Ensemble::new(anchors.view(), &sampled);
-        let draws = chains::run(&self.train, &plan, &ensemble, &|n| progress.inc(n))?;
+        let found = estimate(&self.train, &points, &plan, Some(&probes), &|n| {
+            progress.inc(n)
+        })?;
         let (mut llcs, mut traces) = (Vec::new(), Vec::new());
-        for (seed, &initial) in initial.iter().enumerate() {
-            let losses = draws
-                .loss
-                .slice(s![seed * n_chains..(seed + 1) * n_chains, ..]);
-            llcs.push(
-                Llc::from_losses(losses, initial, nbeta)
-                    .with_context(|| format!("parity, step {step}, seed {seed}"))?,
+        for (seed, llc) in found.llcs.into_iter().enumerate() {
+            let llc = llc.with_context(|| format!("parity, step {step}, seed {seed}"))?;
+            let chains = s![seed * n_chains..(seed + 1) * n_chains, ..];
+            let mean = found.draws.loss.slice(chains).mean_axis(ndarray::Axis(0));
+            let mean = mean.context("there is a chain")?;
+            traces.push(
+                mean.iter()
+                    .map(|l| nbeta * (l - llc.initial_loss))
+                    .collect(),
             );
-            let mean = losses
-                .mean_axis(ndarray::Axis(0))
-                .context("there is a chain")?;
-            traces.push(mean.iter().map(|l| nbeta * (l - initial)).collect());
+            llcs.push(llc);
         }
         Ok(Around { step, llcs, traces })
     }
@@ -224,6 +229,7 @@ pub fn run(
     let cell = |step| AroundSettings {
         training: &training,
         sampling: &settings.sampling,
+        probes: &settings.probes,
         step,
     };
     let mut missing = 0;
@@ -424,6 +430,24 @@ pub fn section(store: &Store, settings: &ParityNet, outcome: &Outcome) -> anyhow
                 .label(&format!("seed {seed}"))
         })
         .collect();
+    let predicted = |seed: usize| -> (Vec<f64>, Vec<f64>) {
+        let of = |around: &Around| {
+            let harmonic = around.llcs[seed].harmonic?;
+            Some((around.step as f64, harmonic.expected().value))
+        };
+        outcome.around.iter().filter_map(of).unzip()
+    };
+    llc.extend((0..n_seeds).map(|seed| {
+        let (steps, values) = predicted(seed);
+        let line = Layer::line(steps, values)
+            .dashed()
+            .colour(Colour::cycle(seed));
+        if seed == 0 {
+            line.label("the same chains on a quadratic")
+        } else {
+            line
+        }
+    }));
     let nbeta = default_nbeta(settings.n_train)?;
     llc.push(
         Layer::hline(nbeta * std::f64::consts::LN_2)

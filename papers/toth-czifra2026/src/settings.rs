@@ -3,7 +3,7 @@
 use anyhow::{Context, ensure};
 use serde::{Deserialize, Serialize};
 use slt_models::{Activation, Loss, MlpConfig, Parity, Precision, TrainPlan};
-use slt_sampler::{Sampling, default_nbeta};
+use slt_sampler::{Probes, Sampling, default_nbeta};
 
 /// Settings of all experiments; one table of the file each.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -66,6 +66,8 @@ pub struct ParityNet {
     pub plan: TrainPlan,
     pub llc_every: u64,
     pub sampling: Sampling,
+    /// For the quadratic prediction beside each estimate.
+    pub probes: Probes,
 }
 
 /// Two phases of water, and two basins of a loss.

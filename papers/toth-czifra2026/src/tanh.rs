@@ -1,7 +1,7 @@
 //! One hidden tanh unit, 4 parameters, at a true minimum.
 
 use anyhow::Context;
-use ndarray::{Array1, Array2};
+use ndarray::{Array1, Array2, Axis as ArrayAxis};
 use serde::{Deserialize, Serialize};
 use slt_models::{Activation, MlpConfig};
 use slt_report::{
@@ -10,7 +10,7 @@ use slt_report::{
 };
 use slt_sampler::targets::TanhUnit;
 use slt_sampler::{
-    Ensemble, Llc, Minimum, Sampling, chains, default_nbeta, find_minimum, spectrum,
+    Llc, Minimum, Points, Probes, Sampling, default_nbeta, estimate, find_minimum, spectrum,
 };
 use slt_stats::{ecdf, quantile};
 use slt_theory::{LocalisedGaussian, PartiallyLinear};
@@ -108,11 +108,15 @@ fn compute(settings: &Tanh) -> anyhow::Result<Outcome> {
     let sample = |sampling: &Sampling, group: u64, label: &str| -> anyhow::Result<Llc> {
         let plan = sampling.plan(settings.n_samples)?;
         let progress = Progress::start(label, (sampling.n_chains * plan.schedule.n_steps()) as u64);
-        let anchors = w.broadcast((sampling.n_chains, 4)).context("rows")?;
-        let rows = sampling.rows(nbeta, group << 32, sampling.n_chains)?;
-        let ensemble = Ensemble::new(anchors, &rows);
-        let draws = chains::run(&target, &plan, &ensemble, &|n| progress.inc(n))?;
-        Ok(Llc::from_losses(draws.loss.view(), best.loss, nbeta)?)
+        let points = Points {
+            anchors: w.view().insert_axis(ArrayAxis(0)),
+            dynamics: &[sampling.dynamics(nbeta)?],
+            n_chains: sampling.n_chains,
+            from_stream: group << 32,
+        };
+        let probes = Probes::new(sampling.seed);
+        let found = estimate(&target, &points, &plan, Some(&probes), &|n| progress.inc(n))?;
+        Ok(found.all()?.remove(0))
     };
     let published = sample(&settings.published, 0, "tanh: published chains")?;
     let fours: Vec<f64> = published
@@ -358,6 +362,14 @@ pub fn section(store: &Store, settings: &Tanh, outcome: &Outcome) -> anyhow::Res
                 outcome.extrapolated.0,
                 outcome.extrapolated.1,
                 outcome.z
+            ),
+            format!(
+                "What the published settings' estimate says of itself: {}",
+                outcome.published
+            ),
+            format!(
+                "And that of the long chains with the least step: {}",
+                outcome.converged[2].1
             ),
         ],
         figures: vec![

@@ -1,7 +1,7 @@
 //! The tanh unit in training: λ̂ and loss against the step.
 
 use anyhow::Context;
-use ndarray::{Array1, Array2, s};
+use ndarray::{Array1, Array2};
 use serde::{Deserialize, Serialize};
 use slt_models::{TrainPlan, train};
 use slt_report::{
@@ -9,7 +9,7 @@ use slt_report::{
     Verdict,
 };
 use slt_sampler::targets::TanhUnit;
-use slt_sampler::{Ensemble, Llc, Target, chains, default_nbeta};
+use slt_sampler::{Llc, Points, Probes, Target, default_nbeta, estimate};
 
 use crate::settings::Training;
 use crate::slices;
@@ -89,20 +89,19 @@ fn compute(store: &Store, settings: &Training) -> anyhow::Result<Outcome> {
     // every chain around every checkpoint is a row of one ensemble
     let n_chains = settings.sampling.n_chains;
     let plan = settings.sampling.plan(settings.n_samples)?;
-    let anchors = Array2::from_shape_fn((steps.len() * n_chains, 4), |(i, j)| {
-        weights[[i / n_chains, j]]
-    });
-    let rows = settings.sampling.rows(nbeta, 0, anchors.nrows())?;
     let progress = Progress::start(
         "training: chains",
-        (anchors.nrows() * plan.schedule.n_steps()) as u64,
+        (steps.len() * n_chains * plan.schedule.n_steps()) as u64,
     );
-    let ensemble = Ensemble::new(anchors.view(), &rows);
-    let draws = chains::run(&target, &plan, &ensemble, &|n| progress.inc(n))?;
-    let around = |i: usize| draws.loss.slice(s![i * n_chains..(i + 1) * n_chains, ..]);
-    let llcs = (0..steps.len())
-        .map(|i| Llc::from_losses(around(i), losses[i], nbeta))
-        .collect::<Result<Vec<_>, _>>()?;
+    let points = Points {
+        anchors: weights.view(),
+        dynamics: &vec![settings.sampling.dynamics(nbeta)?; steps.len()],
+        n_chains,
+        from_stream: 0,
+    };
+    let probes = Probes::new(settings.sampling.seed);
+    let found = estimate(&target, &points, &plan, Some(&probes), &|n| progress.inc(n))?;
+    let llcs = found.all()?;
 
     let three = settings.sampling.rows(nbeta, 0, 3)?;
     let traces = settings.traces_at.iter().map(|at| {
@@ -205,6 +204,11 @@ pub fn obtained(outcome: &Outcome) -> Vec<Obtained> {
 pub fn section(store: &Store, settings: &Training, outcome: &Outcome) -> anyhow::Result<Section> {
     let steps: Vec<f64> = outcome.steps.iter().map(|&s| s as f64).collect();
     let means: Vec<f64> = outcome.llcs.iter().map(|llc| llc.mean).collect();
+    let (at, predicted): (Vec<f64>, Vec<f64>) = steps
+        .iter()
+        .zip(&outcome.llcs)
+        .filter_map(|(&step, llc)| Some((step, llc.harmonic?.expected().value)))
+        .unzip();
     let edge = |sign: f64| {
         outcome
             .llcs
@@ -245,6 +249,10 @@ pub fn section(store: &Store, settings: &Training, outcome: &Outcome) -> anyhow:
             vec![
                 Layer::band(steps.clone(), edge(-1.0), edge(1.0)).label("± 2 MCSE"),
                 Layer::line(steps, means).label("λ̂"),
+                Layer::line(at, predicted)
+                    .dashed()
+                    .colour(Colour::Green)
+                    .label("quadratic prediction"),
                 Layer::hline(0.0).dashed().colour(Colour::Grey),
             ],
         ),
@@ -300,7 +308,8 @@ pub fn section(store: &Store, settings: &Training, outcome: &Outcome) -> anyhow:
         figures: vec![
             FigureRef {
                 name: "training".into(),
-                caption: "λ̂ with twice its standard error, and the loss, over training; both start outside their panel.".into(),
+                caption: "λ̂ with twice its standard error beside what the same chains give on a quadratic, and the loss, over training; both \
+                          start outside their panel.".into(),
                 alt: "Two curves against the training step".into(),
             },
             FigureRef {
