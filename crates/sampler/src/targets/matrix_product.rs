@@ -117,10 +117,24 @@ pub(super) fn product<T: Real>(size: Size, a: Factor<T>, b: &[T], c: &mut [T]) {
     }
 }
 
-/// Rows of the result one after the other, eight columns at a time; `a` comes with the steps from row to row and from term to term.
+/// Rows of the result one after the other; `a` comes with the steps from row to row and from term to term.
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
-fn small<T: Real>(size: Size, (a, row, column): (&[T], usize, usize), b: &[T], c: &mut [T]) {
-    const LANES: usize = 8;
+fn small<T: Real>(size: Size, a: (&[T], usize, usize), b: &[T], c: &mut [T]) {
+    if padded::<T>(size.columns).is_multiple_of(16) {
+        by_columns::<T, 16>(size, a, b, c);
+    } else {
+        by_columns::<T, 8>(size, a, b, c);
+    }
+}
+
+/// So many columns at a time.
+#[inline(always)]
+fn by_columns<T: Real, const LANES: usize>(
+    size: Size,
+    (a, row, column): (&[T], usize, usize),
+    b: &[T],
+    c: &mut [T],
+) {
     let stride = padded::<T>(size.columns);
     for i in 0..size.rows {
         for j in (0..stride).step_by(LANES) {
