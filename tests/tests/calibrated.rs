@@ -115,7 +115,8 @@ fn a_network() {
     println!("{}", found.log.join("\n"));
     assert!(found.reached, "{found:#?}");
     // at a regular minimum the quadratic prediction is near
-    let prediction = found.prediction.mean.value;
+    let harmonic = found.llc.harmonic.expect("calibration has it");
+    let prediction = harmonic.prediction.mean.value;
     assert!(
         (found.llc.mean / prediction - 1.0).abs() < 0.3,
         "{} {prediction}",

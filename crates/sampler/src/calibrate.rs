@@ -16,9 +16,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::chains::{self, Draws, Ensemble, Plan, RunError, Schedule};
 use crate::dynamics::{Dynamics, DynamicsError, Row};
+use crate::harmonic::{Harmonic, HarmonicError};
 use crate::kernel::Kernel;
 use crate::llc::{Llc, LlcError};
-use crate::quadratic_prediction::{QuadraticPrediction, QuadraticPredictionError};
 use crate::spectrum::{Probes, Spectrum, SpectrumError};
 use crate::target::Target;
 
@@ -66,10 +66,8 @@ impl Request {
 /// An estimate, and the settings that were chosen for it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Calibrated {
-    /// The estimate.
+    /// The estimate, beside the second order of the loss.
     pub llc: Llc,
-    /// What it would be on a quadratic loss.
-    pub prediction: QuadraticPrediction,
     /// Kernel of the estimate.
     pub kernel: Kernel,
     /// Its step size.
@@ -107,9 +105,9 @@ pub enum CalibrateError {
     /// The curvature at `w*` cannot be had.
     #[error(transparent)]
     Spectrum(#[from] SpectrumError),
-    /// Nor the prediction.
+    /// Nor what it predicts.
     #[error(transparent)]
-    Prediction(#[from] QuadraticPredictionError),
+    Harmonic(#[from] HarmonicError),
     /// No step of the ladder is accepted often enough.
     #[error(
         "no step size from {largest:e} to {smallest:e} is accepted more than {accepted:.2} of the time; expected {ACCEPTANCE}: is the loss differentiable at w*?"
@@ -166,20 +164,17 @@ pub fn calibrate<T: Target + Clone + Send + Sync>(
     if !initial_loss.is_finite() {
         return Err(LlcError::InitialLoss(initial_loss).into());
     }
-    let probes = Probes {
-        n_probes: 8,
-        n_steps: 30,
-        seed: request.seed,
-        stream: 0,
-    };
-    let spectrum = Spectrum::of(&mut target.clone(), anchor, &probes)?;
-    let prediction = QuadraticPrediction::new(&spectrum, request.nbeta, request.gamma)?;
+    let probes = Probes::new(request.seed);
+    let mut own = target.clone();
+    let spectrum = Spectrum::of(&mut own, anchor, &probes)?;
+    let harmonic =
+        Harmonic::from_spectrum(&mut own, anchor, &spectrum, &unit, None, probes.n_steps)?;
     let stiffest = request.nbeta * spectrum.largest().value.max(0.0) + request.gamma;
     work.log.push(format!(
         "largest eigenvalue {:.4e}, smallest {:.4e}; quadratic prediction {:.4}",
         spectrum.largest().value,
         spectrum.smallest().value,
-        prediction.mean.value
+        harmonic.prediction.mean.value
     ));
     let full = request.batch_size.is_none_or(|b| b >= target.n_samples());
     let (kernel, dynamics) = if full {
@@ -193,8 +188,7 @@ pub fn calibrate<T: Target + Clone + Send + Sync>(
     };
     let (llc, burn_in, n_draws, reached) = work.rounds(kernel, dynamics, initial_loss)?;
     Ok(Calibrated {
-        llc,
-        prediction,
+        llc: llc.with_harmonic(harmonic),
         kernel,
         step_size: dynamics.step_size(),
         burn_in,
@@ -383,15 +377,13 @@ impl<T: Target + Clone + Send + Sync> Work<'_, T> {
         dynamics: Dynamics,
         initial_loss: f64,
     ) -> Result<(Llc, usize, usize, bool), CalibrateError> {
-        /// Draws of a round: long chains are thinned, so that memory does not grow with them.
-        const N_DRAWS: usize = 256;
         let rows = [dynamics; N_CHAINS];
         let mut starts = self.anchors.clone();
-        let (mut thin, mut done) = (1, 0);
+        let (mut n_draws, mut thin, mut done) = (256, 1, 0);
         loop {
             let schedule = Schedule {
                 burn_in: thin,
-                n_draws: N_DRAWS,
+                n_draws,
                 thin,
             };
             let draws = self.run(kernel, &rows, starts.view(), schedule)?;
@@ -409,10 +401,15 @@ impl<T: Target + Clone + Send + Sync> Work<'_, T> {
             let next = 2 * (n_steps * N_CHAINS) as u64 * kernel.n_gradients();
             let spent = self.n_gradients + next > self.request.max_gradients;
             if (settled && precise) || spent {
-                return Ok((llc, done + schedule.burn_in, N_DRAWS, settled && precise));
+                return Ok((llc, done + schedule.burn_in, n_draws, settled && precise));
             }
             done += n_steps;
-            thin *= 2;
+            // draws that are nearly independent are kept; others are thinned, so that memory does not grow with them
+            if llc.ess > 0.25 * (n_draws * N_CHAINS) as f64 {
+                n_draws *= 2;
+            } else {
+                thin *= 2;
+            }
         }
     }
 }

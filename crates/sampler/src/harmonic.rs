@@ -68,8 +68,7 @@ impl Harmonic {
     ///
     /// `schedule` is that of SGLD chains started at `w`; `None` for any other kernel.
     ///
-    /// Shapes: `w`: `[d]`. Cost: `d` Hessian-vector products for few parameters, else `n_probes * n_steps`; one gradient; and
-    /// `n_steps` products more.
+    /// Shapes: `w`: `[d]`. Cost: that of [`Spectrum::of`], and of [`Self::from_spectrum`].
     ///
     /// # Errors
     /// [`HarmonicError`] where a gradient or a product is not finite, or the probes are too few.
@@ -81,21 +80,38 @@ impl Harmonic {
         probes: &Probes,
     ) -> Result<Self, HarmonicError> {
         let spectrum = Spectrum::of(target, w, probes)?;
+        Self::from_spectrum(target, w, &spectrum, dynamics, schedule, probes.n_steps)
+    }
+
+    /// The same, where the spectrum of the Hessian at `w` is known.
+    ///
+    /// Shapes: `w`: `[d]`. Cost: one gradient and at most `n_steps` Hessian-vector products.
+    ///
+    /// # Errors
+    /// [`HarmonicError`] where a gradient or a product is not finite.
+    pub fn from_spectrum<T: Target>(
+        target: &mut T,
+        w: ArrayView1<f64>,
+        spectrum: &Spectrum,
+        dynamics: &Dynamics,
+        schedule: Option<&Schedule>,
+        n_steps: usize,
+    ) -> Result<Self, HarmonicError> {
         let (nbeta, gamma, temperature) =
             (dynamics.nbeta(), dynamics.gamma(), dynamics.temperature());
         let at_temperature = |sum: SpectralSum| sum.scaled(temperature);
-        let mut prediction = QuadraticPrediction::new(&spectrum, nbeta, gamma)?;
+        let mut prediction = QuadraticPrediction::new(spectrum, nbeta, gamma)?;
         prediction.mean = at_temperature(prediction.mean);
         let chain_mean = schedule.and_then(|schedule| {
             let step_size = dynamics.step_size();
-            let mean = quadratic_chain_mean(&spectrum, nbeta, gamma, step_size, schedule);
+            let mean = quadratic_chain_mean(spectrum, nbeta, gamma, step_size, schedule);
             mean.ok().map(at_temperature)
         });
-        let n_steps = probes.n_steps.min(w.len());
+        let n_steps = n_steps.min(w.len());
         Ok(Self {
             prediction,
             chain_mean,
-            stationarity: Stationarity::new(target, w, &spectrum, nbeta, gamma, n_steps)?,
+            stationarity: Stationarity::new(target, w, spectrum, nbeta, gamma, n_steps)?,
         })
     }
 

@@ -24,6 +24,7 @@ mod llc;
 mod minibatch;
 mod minimum;
 mod noise;
+mod plateau;
 mod quadratic_prediction;
 mod restricted;
 mod sampling;
@@ -52,6 +53,7 @@ pub use llc::{AnharmonicPart, Llc, LlcError, Verdict, running_llc};
 pub use minibatch::Minibatches;
 pub use minimum::{Minimum, MinimumError, find_minimum};
 pub use noise::{RowNoise, fill as fill_normals};
+pub use plateau::{Plateau, PlateauCell, plateau};
 pub use quadratic_prediction::{
     QuadraticPrediction, QuadraticPredictionError, quadratic_chain_mean,
 };

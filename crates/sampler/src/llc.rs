@@ -117,6 +117,8 @@ pub struct Llc {
     pub step_bias: Option<f64>,
     /// `-d ln λ̂ / d ln γ = Cov(nβL, γ/2 |w - w*|²)/λ̂`: the part of the estimate that γ decides. Where distances are known.
     pub gamma_share: Option<f64>,
+    /// `d ln λ̂ / d ln nβ = 1 - Var(nβL)/(T λ̂)` at temperature T: 0 on a plateau of inverse temperatures. With `gamma_share`.
+    pub nbeta_slope: Option<f64>,
     /// Mean of `|w - w*|` over the draws, where distances are known.
     pub distance: Option<f64>,
     /// `L(w*)` over all samples. Units: nats.
@@ -174,6 +176,7 @@ impl Llc {
             drift: drift(scaled.view())?,
             step_bias: None,
             gamma_share: None,
+            nbeta_slope: None,
             distance: None,
             initial_loss,
             nbeta,
@@ -205,7 +208,7 @@ impl Llc {
         let of = |values: &Vec<f64>| whole.iter().map(|&i| values[i]).sum::<f64>() / n_chains;
         llc.step_bias = draws.step_bias.as_ref().map(of);
         // covariances within chains: the mean of a chain is not shared
-        let (mut covariance, mut distance) = (0.0, 0.0);
+        let (mut covariance, mut variance, mut distance) = (0.0, 0.0, 0.0);
         for &i in &whole {
             let (losses, distances) = (draws.loss.row(i), draws.distance.row(i));
             let n_draws = losses.len() as f64;
@@ -214,14 +217,19 @@ impl Llc {
                 distances.mapv(|r| r * r).sum() / n_draws,
             );
             let pairs = losses.iter().zip(distances);
-            let sum: f64 = pairs
-                .map(|(loss, away)| (loss - l) * (away * away - r))
-                .sum();
-            covariance += sum / (n_draws - 1.0) / n_chains;
+            let (mut with_distance, mut with_loss) = (0.0, 0.0);
+            for (loss, away) in pairs {
+                with_distance += (loss - l) * (away * away - r);
+                with_loss += (loss - l) * (loss - l);
+            }
+            covariance += with_distance / (n_draws - 1.0) / n_chains;
+            variance += with_loss / (n_draws - 1.0) / n_chains;
             distance += distances.sum() / n_draws / n_chains;
         }
-        let pull = 0.5 * dynamics.gamma() * dynamics.nbeta() * covariance / dynamics.temperature();
-        llc.gamma_share = Some(pull / llc.mean);
+        // of nβL/T
+        let scale = dynamics.nbeta() / dynamics.temperature();
+        llc.gamma_share = Some(0.5 * dynamics.gamma() * scale * covariance / llc.mean);
+        llc.nbeta_slope = Some(1.0 - dynamics.nbeta() * scale * variance / llc.mean);
         llc.distance = Some(distance);
         llc.verdict = llc.judge();
         Ok(llc)
@@ -512,6 +520,17 @@ mod tests {
         let expected = 0.5 * 4.0 * 10.0 * (72.0 / 23.0) / 20.0;
         let share = llc.gamma_share.expect("known");
         approx::assert_relative_eq!(share, expected, max_relative = 1e-13);
+        let slope = |llc: &Llc| llc.nbeta_slope.expect("known");
+        let expected = 1.0 - 100.0 * (16.0 / 23.0) / 20.0;
+        approx::assert_relative_eq!(slope(&llc), expected, max_relative = 1e-13);
+        let hot = dynamics.with_temperature(2.0).expect("valid");
+        let hot = Llc::from_draws(&three, 0..1, 1.0, &hot).expect("an estimate");
+        assert_eq!(hot.gamma_share, Some(0.5 * share));
+        approx::assert_relative_eq!(
+            1.0 - slope(&hot),
+            0.5 * (1.0 - expected),
+            max_relative = 1e-13
+        );
     }
 
     #[test]
