@@ -69,3 +69,8 @@ pub use thermodynamic::{
 };
 pub use volume::{Splitting, VolumeError, log_volumes};
 pub use waic::{Waic, covariances};
+
+/// The README's example runs.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
