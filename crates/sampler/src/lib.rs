@@ -11,8 +11,11 @@
 //! Never here: burn, files, clocks, a global random number generator.
 
 mod adaptive;
+mod annealing;
 mod calibrate;
 pub mod chains;
+mod conditional;
+mod control_variates;
 mod dynamics;
 mod estimate;
 mod harmonic;
@@ -28,6 +31,7 @@ mod plateau;
 mod quadratic_prediction;
 mod restricted;
 mod sampling;
+mod scaling;
 mod sgld;
 mod spectrum;
 mod state;
@@ -41,6 +45,7 @@ mod underdamped;
 mod volume;
 mod waic;
 
+pub use annealing::Stuck;
 pub use calibrate::{CalibrateError, Calibrated, Request, SweepCell, calibrate, sweep};
 pub use chains::{Draws, Ensemble, Observable, Observe, Plan, RunError, Schedule, mask};
 pub use dynamics::{Dynamics, DynamicsError, Row, default_nbeta};
@@ -59,6 +64,7 @@ pub use quadratic_prediction::{
 };
 pub use restricted::Restricted;
 pub use sampling::{Sampling, SamplingError};
+pub use scaling::{Scaling, ScalingError, ScalingRequest, estimate_scaling};
 pub use spectrum::{Probes, SpectralSum, Spectrum, SpectrumError};
 pub use state::State;
 pub use stationarity::{Slope, Stationarity};

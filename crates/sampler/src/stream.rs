@@ -21,6 +21,8 @@ pub enum Purpose {
     Probes = 5,
     /// Metropolis tests.
     Acceptance = 6,
+    /// Populations that are cooled.
+    Annealing = 7,
 }
 
 /// A ChaCha8 generator of its own for `index` of the row `stream` (an epoch, a layer, …).

@@ -31,7 +31,7 @@ pub use quantile::{QuantileError, ecdf, quantile};
 pub use regression::{LeastSquares, RegressionError, least_squares, line};
 pub use rhat::{rhat, rhat_basic};
 pub use scaling_fit::{
-    ScalingCandidate, ScalingFit, ScalingFitError, ScalingPoint, fit_scaling_law,
+    ScalingCandidate, ScalingFit, ScalingFitError, ScalingPoint, ScalingVariance, fit_scaling_law,
 };
 pub use split_chains::DrawsError;
 pub use z_test::{MIN_REPLICATES, Outcome, ZTest, ZTestError, ZTestResult, z_score};
