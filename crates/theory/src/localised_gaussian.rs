@@ -242,6 +242,7 @@ mod tests {
     #[test]
     fn at_the_minimum() {
         let target = LocalisedGaussian::new(&[0.0, 1.0, 3.0], 10.0, 10.0).unwrap();
+        assert_eq!(target.dimension(), 3);
         // ½ (0 + 10/20 + 30/40), ½ (0 + 1/4 + 9/16)
         assert_relative_eq!(target.mean(), 0.625, max_relative = 1e-15);
         assert_relative_eq!(target.variance(), 0.406_25, max_relative = 1e-15);
@@ -259,6 +260,7 @@ mod tests {
                 .unwrap()
                 .with_anchor_offset(&[delta])
                 .unwrap();
+            assert_eq!((target.nbeta(), target.gamma()), (nbeta, gamma));
             let (mut z, mut first, mut second) = (0.0, 0.0, 0.0);
             let (n_panels, width) = (20_000, 24.0);
             for i in 0..=n_panels {

@@ -157,6 +157,7 @@ mod tests {
             (1.0, 0.421_024_438_240_708_3, 0.601_907_230_197_234_6),
         ] {
             let law = NormalCrossingLaw::new(1.0, 1.0, (8.0 * z).sqrt()).unwrap();
+            assert_relative_eq!(law.z(), z, max_relative = 1e-15);
             let r = k1 / k0;
             assert_relative_eq!(law.mean(), 0.5 + z * (1.0 - r), max_relative = 1e-13);
             // ∂²log Z/∂(log s)² = z − z²(r² − 1), by K₀' = −K₁, K₁' = −K₀ − K₁/z.

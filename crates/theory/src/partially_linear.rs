@@ -445,6 +445,54 @@ mod tests {
         assert_relative_eq!(law.mean, exact.mean(), max_relative = 1e-12);
         assert_relative_eq!(law.variance, exact.variance(), max_relative = 1e-12);
         assert!(law.error < 1e-10);
+        assert_eq!(law.n_nodes, 129 * 129);
+    }
+
+    /// Every node of the finest rule counts, and is computed once (the edge in each rule, the anchor beforehand, too).
+    #[test]
+    fn nodes_of_a_coarser_rule_are_reused() {
+        let mut visits = std::collections::HashMap::new();
+        let model = PartiallyLinear::new(&[1.0], [0.0, 0.0], &[0.0], 1.0, 1.0).unwrap();
+        let law = model
+            .integrate(|u, mut phi| {
+                *visits.entry(u.map(f64::to_bits)).or_insert(0) += 1;
+                phi.fill(1.0);
+            })
+            .unwrap();
+        assert_eq!(visits.len(), law.n_nodes);
+        let twice = visits.values().filter(|&&n| n == 2).count();
+        assert_eq!(twice, 4 * FIRST_INTERVALS + 1);
+        assert!(visits.values().all(|&n| n <= 2));
+    }
+
+    /// `sL = (12 − v u)²/4`, whose weight over u is `e^(−u²/2 − 36/P)/√P`, `P = 1 + u²/2`: what lies beyond ±8 is in the error.
+    #[test]
+    fn the_square_leaves_out_what_the_error_says() {
+        let conditional = |u: f64| {
+            let precision = 1.0 + 0.5 * u * u;
+            let mean = 36.0 / (precision * precision) - 36.0 + 0.25 * u * u / precision;
+            let log_weight = -0.5 * u * u - 36.0 / precision - 0.5 * precision.ln();
+            (log_weight, mean)
+        };
+        let (mut inside, mut outside) = (MixtureMoments::default(), MixtureMoments::default());
+        let step = 1e-3;
+        for i in 0..15_000 {
+            let u = step * (f64::from(i) + 0.5);
+            let (log_weight, mean) = conditional(u);
+            let part = if u < 8.0 { &mut inside } else { &mut outside };
+            part.add(log_weight, mean, 0.0);
+        }
+        let share = (outside.log_weight() - inside.log_weight()).exp();
+        for axis in [0, 1] {
+            let model = PartiallyLinear::new(&[12.0], [0.0, 0.0], &[0.0], 0.25, 1.0).unwrap();
+            let law = model.integrate(|u, mut phi| phi.fill(u[axis])).unwrap();
+            assert_relative_eq!(law.mean, inside.mean(), max_relative = 1e-9);
+            let expected = share * (law.variance.max(law.mean.abs()) + conditional(8.0).1.powi(2));
+            assert!(
+                1.5 * expected < law.error && law.error < 1.8 * expected,
+                "{expected} {law:?}"
+            );
+        }
     }
 
     /// A model with one linear parameter and its feature in u: K = (1/n) Σ (v u₀)² is a normal
@@ -492,6 +540,30 @@ mod tests {
             max_relative = 1e-7
         );
         assert!(centre.error < 1e-8);
+    }
+
+    /// `L = (1 − v|u₀|)²` about `v* = 1` has a kink on a node: the error falls by 4 with each halving, and is known.
+    #[test]
+    fn the_error_of_a_kink() {
+        let s = 1e-5;
+        let model = PartiallyLinear::new(&[1.0], [0.0, 0.0], &[1.0], s, 1.0).unwrap();
+        let law = model.integrate(|u, mut phi| phi.fill(u[0].abs())).unwrap();
+        let mut exact = MixtureMoments::default();
+        let step = 1e-3;
+        for i in 0..8_000 {
+            let u = step * (f64::from(i) + 0.5);
+            let (residual, precision) = (1.0 - u, 1.0 + 2.0 * s * u * u);
+            let log_weight = -s * residual * residual / precision - 0.5 * precision.ln();
+            let mean =
+                s * (residual * residual / (precision * precision) - 1.0 + u * u / precision);
+            exact.add(log_weight - 0.5 * u * u, mean, 0.0);
+        }
+        let error = (law.mean - exact.mean()).abs();
+        assert!(
+            0.9 * error < law.error && law.error < 1.5 * error,
+            "{error} {}",
+            law.error
+        );
     }
 
     /// All four dimensions on a grid, no analytic step.

@@ -353,6 +353,15 @@ mod tests {
             // x⁶ (y − x²)²: the line decides. x² (y − x²)²: a tie on an edge's end.
             (times(&power(&x, 6), &power(&parabola, 2)), exact(1, 6, 1)),
             (times(&power(&x, 2), &power(&parabola, 2)), exact(1, 2, 2)),
+            // The same with y⁸: the tie is the end of two edges.
+            (
+                [
+                    times(&power(&x, 2), &power(&parabola, 2)),
+                    integers(&[((0, 8), 1)]),
+                ]
+                .concat(),
+                exact(1, 2, 2),
+            ),
             // y⁴ (y − x)²: unbounded face at height 4 after none, (x − y) on the other side.
             (
                 times(&power(&integers(&[((0, 1), 1)]), 4), &power(&line, 2)),
@@ -381,6 +390,13 @@ mod tests {
         let hyperbola = integers(&[((0, 1), 1), ((1, 1), -1), ((1, 0), -1)]);
         assert_eq!(known(&power(&hyperbola, 2)), exact(1, 2, 1));
         assert_eq!(known(&power(&hyperbola, 4)), exact(1, 4, 1));
+        // Degrees 9 and 10, with a unit and with a line: the orders 41 and 51.
+        let unit = integers(&[((0, 0), 1), ((1, 0), 1)]);
+        let line = integers(&[((2, 0), 1)]);
+        for factor in [unit, line] {
+            let germ = times(&power(&hyperbola, 4), &factor);
+            assert_eq!(known(&germ), exact(1, 4, 1));
+        }
         // Degree 12: the order 72 > 64 would be needed. The bound is N = 6 to the order 65: d = 6 · 65/66.
         assert_eq!(
             known(&power(&hyperbola, 6)),
@@ -420,6 +436,33 @@ mod tests {
         for (k, at) in [(5, (0, 2)), (6, (0, 2))] {
             let hidden = r(&[((0, 2), 1), ((2, 1), -2), ((4, 0), 1), ((k, 0), -1)]);
             assert_eq!(hidden, Err(PlaneCurveError::Negative { at }), "k = {k}");
+        }
+        // u⁴ − 3u²x⁶ + x¹², u = y − x²: both ends of the edge are positive.
+        let parabola = integers(&[((0, 1), 1), ((2, 0), -1)]);
+        let wave = [
+            power(&parabola, 4),
+            times(&power(&parabola, 2), &integers(&[((6, 0), -3)])),
+            integers(&[((12, 0), 1)]),
+        ];
+        assert_eq!(
+            PlaneCurve::new(&wave.concat()),
+            Err(PlaneCurveError::Negative { at: (0, 4) })
+        );
+        // u⁸ + c x^i u^j, u = y − x, ends in a vertex that is not plain.
+        let line = integers(&[((0, 1), 1), ((1, 0), -1)]);
+        for (at, sign) in [
+            ((5, 5), 1),
+            ((4, 5), 1),
+            ((5, 6), 1),
+            ((4, 6), -1),
+            ((6, 6), -1),
+        ] {
+            let end = times(&power(&line, at.1), &integers(&[((at.0, 0), sign)]));
+            assert_eq!(
+                PlaneCurve::new(&[power(&line, 8), end].concat()),
+                Err(PlaneCurveError::Negative { at }),
+                "{at:?}"
+            );
         }
         // (y − x)² (y² − x³) is negative on one side of the cusp.
         let cusp = r(&[

@@ -279,6 +279,7 @@ mod tests {
         fn any_proposal_ends_at_the_optimum(
             columns in prop::collection::vec(prop::collection::vec(0i64..4, 3), 1..7),
             rhs in prop::collection::vec(0i64..4, 3),
+            costs in prop::collection::vec(-2i64..4, 6),
             proposed in prop::collection::vec(any::<bool>(), 10),
         ) {
             let columns: Vec<_> = columns
@@ -292,8 +293,7 @@ mod tests {
                 .collect();
             let n = columns.len();
             let big_columns: Vec<_> = columns.iter().map(|c| big(c)).collect();
-            let mut objective = vec![1; n];
-            objective.extend([0; 3]);
+            let objective = [&costs[..n], &[0; 3]].concat();
             let solve = |proposed: &[usize]| {
                 let mut tableau = Tableau::new(&big_columns, &big(&rhs)).with_proposal(proposed);
                 let reduced = tableau.maximise(&big(&objective), &vec![true; n + 3]);
@@ -312,9 +312,9 @@ mod tests {
                     .map(|j| BigRational::new(-&reduced[j], tableau.denominator.clone()))
                     .collect();
                 assert!(dual.iter().all(|y| !y.is_negative()));
-                for column in &columns {
+                for (column, &cost) in columns.iter().zip(&costs) {
                     let sum: BigRational = dual.iter().zip(column).map(|(y, &a)| y * BigInt::from(a)).sum();
-                    assert!(sum >= BigRational::one());
+                    assert!(sum >= BigRational::from_integer(cost.into()));
                 }
                 let dual_value: BigRational = dual.iter().zip(&rhs).map(|(y, &b)| y * BigInt::from(b)).sum();
                 let optimum = value(&tableau, &objective);

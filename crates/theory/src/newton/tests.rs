@@ -186,6 +186,15 @@ fn odd_and_negative_terms_that_do_no_harm() {
             ]),
             exact(1, 2, 2),
         ),
+        // 100x⁴⁰ − 15x²⁰y²⁰ + y⁴⁰, a long edge of degree 2; 100x⁶ − 15x⁴y² + x²y⁴ + y⁶, of degree 3 in x²/y².
+        (
+            terms(&[(&[40, 0], 100), (&[20, 20], -15), (&[0, 40], 1)]),
+            exact(1, 20, 1),
+        ),
+        (
+            terms(&[(&[6, 0], 100), (&[4, 2], -15), (&[2, 4], 1), (&[0, 6], 1)]),
+            exact(1, 3, 1),
+        ),
         // Repeated and cancelling monomials: x² + y² − y² + y⁴.
         (
             terms(&[(&[2, 0], 1), (&[0, 2], 1), (&[0, 2], -1), (&[0, 4], 1)]),
