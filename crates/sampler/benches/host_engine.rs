@@ -1,13 +1,13 @@
 //! Chain-steps per second of the host engine: SGLD with its noise and what a chain records.
 //!
 //! a1 `y = x w1 w2`; a2 a linear regression of two parameters; b1 reduced-rank regression 10-10-10 of rank 5; b2 four layers of 50, in
-//! single precision; all with 1000 samples. Elements are chain-steps.
+//! single precision; all with 1000 samples. d a quadratic network of 1024 units on 1123 pairs of addition modulo 53. Elements are chain-steps.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use ndarray::{Array1, Array2};
 use rand::RngExt;
 use slt_sampler::stream::{Purpose, rng};
-use slt_sampler::targets::{DeepLinear, LinearRegression};
+use slt_sampler::targets::{DeepLinear, LinearRegression, QuadraticNetwork};
 use slt_sampler::{
     Dynamics, Ensemble, Kernel, Plan, Row, Schedule, Target, chains, default_nbeta, fill_normals,
 };
@@ -29,8 +29,12 @@ struct Run {
 
 /// All chains from `anchor`, `run.n_steps` each.
 fn sample<T: Target + Clone + Send + Sync>(target: &T, anchor: &Array1<f64>, run: Run) -> f64 {
-    let dynamics = Dynamics::new(run.step_size, default_nbeta(N).expect("two samples"), 1.0)
-        .expect("valid settings");
+    let dynamics = Dynamics::new(
+        run.step_size,
+        default_nbeta(target.n_samples()).expect("two samples"),
+        1.0,
+    )
+    .expect("valid settings");
     let anchors = anchor.broadcast((run.n_chains, anchor.len()));
     let anchors = anchors.expect("rows").to_owned();
     let rows = Row::many(0, run.n_chains, dynamics);
@@ -100,6 +104,19 @@ fn network(widths: &[usize], rank: usize) -> (DeepLinear, Array1<f64>) {
     (target.expect("fits"), w.into())
 }
 
+/// The network of Cullen et al. (2026) at PyTorch's initial weights, on two of five pairs.
+fn d() -> (QuadraticNetwork, Array1<f64>) {
+    let (p, n_hidden) = (53, 1024);
+    let pairs = (0..1123u32).map(|i| [i * 5 / 2 % (p * p) / p, i * 5 / 2 % p]);
+    let pairs: Vec<_> = pairs.collect();
+    let target = QuadraticNetwork::modular_addition(n_hidden, p as usize, &pairs);
+    let bound = |fan_in: usize| 1.0 / (fan_in as f64).sqrt();
+    let inner = uniform(2 * p as usize, n_hidden, bound(2 * p as usize), 4);
+    let outer = uniform(p as usize, n_hidden, bound(n_hidden), 5);
+    let w = inner.into_iter().chain(outer).collect();
+    (target.expect("pairs"), w)
+}
+
 /// Four and 64 chains on one thread, and two threads where `two` says so.
 fn chain_steps<T: Target + Clone + Send + Sync>(
     c: &mut Criterion,
@@ -164,6 +181,20 @@ fn problems(c: &mut Criterion) {
         "b2, full batch, double precision",
         &(target, anchor),
         wide,
+        false,
+    );
+    let batches = Run {
+        step_size: 5e-4,
+        ..batches
+    };
+    let (target, anchor) = d();
+    let single = (target.clone().single_precision(), anchor.clone());
+    chain_steps(c, "d, batches of 128", &single, batches, false);
+    chain_steps(
+        c,
+        "d, batches of 128, double precision",
+        &(target, anchor),
+        batches,
         false,
     );
 }

@@ -182,9 +182,18 @@ impl<T: Real> Matrix<T> {
 
     /// Takes the transpose of a plain matrix with this many columns.
     pub fn load_transposed(&mut self, values: &[f64], n_columns: usize) {
-        for (j, own) in self.values.chunks_exact_mut(self.stride).enumerate() {
-            let column = values[j..].iter().step_by(n_columns);
-            own.iter_mut().zip(column).for_each(|(o, &v)| *o = T::of(v));
+        /// Columns read at a time: of a matrix of many columns each cache line is fetched once.
+        const COLUMNS: usize = 8;
+        let stride = self.stride;
+        let blocks = self.values.chunks_mut(COLUMNS * stride);
+        for (block, own) in blocks.enumerate() {
+            let from = COLUMNS * block;
+            for (i, row) in values.chunks_exact(n_columns).enumerate() {
+                let row = &row[from..(from + COLUMNS).min(n_columns)];
+                for (j, &v) in row.iter().enumerate() {
+                    own[j * stride + i] = T::of(v);
+                }
+            }
         }
     }
 

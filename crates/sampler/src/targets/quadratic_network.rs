@@ -1,11 +1,13 @@
 //! Quadratic networks `f_c(x) = sum_k V_ck (w_k . x)^2` under the halved squared error.
 //!
-//! `L(w) = 1/(2n) sum_i |f(x_i) - y_i|^2`: the sum over outputs, the mean over samples, as in the code of Cullen, Estan-Ruiz, Danait and Li (2026,
-//! arXiv:2603.01192v3), of whose networks for modular addition this is one. Their projector that centres outputs along samples is not part of
-//! that code's loss, nor of this.
+//! `L(w) = 1/(2n) sum_i |e_i|^2`, `e_i = f(x_i) - y_i`: the sum over outputs, the mean over samples, as in the code of Cullen, Estan-Ruiz, Danait and
+//! Li (2026, arXiv:2603.01192v3), of whose networks for modular addition this is one. Their projector takes the mean over the samples off
+//! each output: the [centred](QuadraticNetwork::centred) loss has `e_i - mean_j e_j` for `e_i`, the mean over the samples of the
+//! gradient, be they all or a minibatch. A projector is its own square, so that the gradient has the same form.
 
 use std::sync::Arc;
 
+use multiversion::multiversion;
 use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2, Axis};
 
 use super::matrix_product::{Matrix, Real, Size, product};
@@ -176,8 +178,19 @@ impl QuadraticNetwork {
                 inputs,
                 outputs: y.iter().copied().collect(),
             }),
+            centred: false,
             work: Work::new(shape),
         })))
+    }
+
+    /// The same target with the mean over the samples taken off each output's errors.
+    #[must_use]
+    pub fn centred(mut self) -> Self {
+        match &mut self.0 {
+            Precision::Single(network) => network.centred = true,
+            Precision::Double(network) => network.centred = true,
+        }
+        self
     }
 
     /// The same target with its matrix products in `f32`, about twice as fast.
@@ -197,6 +210,7 @@ impl QuadraticNetwork {
                         },
                         outputs: round(&network.samples.outputs),
                     }),
+                    centred: network.centred,
                     work: Work::new(network.shape),
                 }))
             }
@@ -237,6 +251,7 @@ struct Network<T> {
     shape: Shape,
     n_samples: usize,
     samples: Arc<Samples<T>>,
+    centred: bool,
     work: Work<T>,
 }
 
@@ -257,6 +272,8 @@ struct Work<T> {
     hidden_grad: Matrix<T>,
     /// `f(x_i) - y_i`, `[BLOCK, n_outputs]`.
     errors: Matrix<T>,
+    /// Mean of the errors over the samples, `[n_outputs]`.
+    mean: Vec<f64>,
     /// A block's share of the gradient.
     inner_grad: Matrix<T>,
     outer_grad: Matrix<T>,
@@ -279,6 +296,7 @@ impl<T: Real> Work<T> {
             squares: Matrix::zeros(BLOCK, n_hidden),
             hidden_grad: Matrix::zeros(BLOCK, n_hidden),
             errors: Matrix::zeros(BLOCK, n_outputs),
+            mean: vec![0.0; n_outputs],
             inner_grad: Matrix::zeros(n_inputs, n_hidden),
             outer_grad: Matrix::zeros(n_outputs, n_hidden),
         }
@@ -316,10 +334,8 @@ impl<T: Real> Network<T> {
                 Inputs::Pairs(pairs) => {
                     let [a, b] = pairs[sample].map(|v| v as usize);
                     let (first, second) = (&w[a * n_hidden..], &w[(n_inputs / 2 + b) * n_hidden..]);
-                    let hidden = work.hidden.row_mut(i)[..n_hidden].iter_mut();
-                    for ((h, a), b) in hidden.zip(first).zip(second) {
-                        *h = T::of(a + b);
-                    }
+                    let squares = &mut work.squares.row_mut(i)[..n_hidden];
+                    gather(work.hidden.row_mut(i), squares, first, second);
                 }
             }
         }
@@ -335,11 +351,8 @@ impl<T: Real> Network<T> {
                 &work.inner.values,
                 &mut work.hidden.values,
             );
-        }
-        let used = n * work.hidden.stride;
-        let hidden = work.hidden.values[..used].iter();
-        for (s, &h) in work.squares.values.iter_mut().zip(hidden) {
-            *s = h * h;
+            let used = n * work.hidden.stride;
+            square(&mut work.squares.values, &work.hidden.values[..used]);
         }
         let size = Size {
             rows: n,
@@ -362,8 +375,8 @@ impl<T: Real> Network<T> {
         0.5 * errors.iter().map(|e| e.to_f64() * e.to_f64()).sum::<f64>()
     }
 
-    /// Adds the block's share of the gradient, `scale` times its sum over samples.
-    fn backward(&mut self, scale: f64, grad: &mut [f64]) {
+    /// The block's share of the gradient, `scale` times its sum over samples: written in the place of what is there, or added to it.
+    fn backward(&mut self, scale: f64, grad: &mut [f64], add: bool) {
         let Shape {
             n_inputs,
             n_hidden,
@@ -384,7 +397,6 @@ impl<T: Real> Network<T> {
             &work.squares.values,
             &mut work.outer_grad.values,
         );
-        work.outer_grad.add_to(scale, n_hidden, outer);
         let size = Size {
             rows: n,
             inner: n_outputs,
@@ -396,28 +408,68 @@ impl<T: Real> Network<T> {
             &work.outer.values,
             &mut work.hidden_grad.values,
         );
-        let used = n * work.hidden.stride;
-        let hidden = work.hidden.values[..used].iter();
-        for (g, &h) in work.hidden_grad.values.iter_mut().zip(hidden) {
-            *g = (h + h) * *g;
-        }
         match &self.samples.inputs {
             Inputs::Dense(_) => {
+                let used = n * work.hidden.stride;
+                through_square(&mut work.hidden_grad.values, &work.hidden.values[..used]);
                 let (x, h) = (work.inputs.transposed(), &work.hidden_grad.values);
                 product(sums(n_inputs, n_hidden), x, h, &mut work.inner_grad.values);
-                work.inner_grad.add_to(scale, n_hidden, inner);
             }
             Inputs::Pairs(pairs) => {
+                let half = n_inputs / 2 * work.inner_grad.stride;
+                work.inner_grad.values.fill(T::default());
+                let (first, second) = work.inner_grad.values.split_at_mut(half);
                 for (i, &sample) in work.block.iter().enumerate() {
-                    let [a, b] = pairs[sample].map(|v| v as usize);
-                    for row in [a, n_inputs / 2 + b] {
-                        let inner = inner[row * n_hidden..].iter_mut();
-                        for (g, h) in inner.zip(&work.hidden_grad.row(i)[..n_hidden]) {
-                            *g += scale * h.to_f64();
-                        }
-                    }
+                    let [a, b] = pairs[sample].map(|v| v as usize * work.hidden.stride);
+                    let (grad, hidden) = (work.hidden_grad.row(i), work.hidden.row(i));
+                    scatter(&mut first[a..], &mut second[b..], grad, hidden);
                 }
             }
+        }
+        for (own, out) in [(&work.inner_grad, inner), (&work.outer_grad, outer)] {
+            if add {
+                own.add_to(scale, n_hidden, out);
+            } else {
+                own.write_to(scale, n_hidden, out);
+            }
+        }
+    }
+
+    /// Takes samples `from ..` of `n` into the block: of `batch`, or of all.
+    fn take(&mut self, batch: Option<ArrayView1<u32>>, from: usize, n: usize) {
+        let range = from..(from + BLOCK).min(n);
+        self.work.block.clear();
+        match batch {
+            None => self.work.block.extend(range),
+            Some(indices) => self.work.block.extend(range.map(|i| indices[i] as usize)),
+        }
+    }
+
+    /// Adds the block's errors to their mean over `n` samples.
+    fn add_to_mean(&mut self, n: usize) {
+        let share = 1.0 / n as f64;
+        for i in 0..self.work.block.len() {
+            for (m, e) in self.work.mean.iter_mut().zip(self.work.errors.row(i)) {
+                *m += share * e.to_f64();
+            }
+        }
+    }
+
+    fn take_mean_off(&mut self) {
+        for i in 0..self.work.block.len() {
+            for (e, &m) in self.work.errors.row_mut(i).iter_mut().zip(&self.work.mean) {
+                *e -= T::of(m);
+            }
+        }
+    }
+
+    /// The mean errors over the samples of more than one block, at the loaded weights.
+    fn find_mean(&mut self, w: &[f64], batch: Option<ArrayView1<u32>>, n: usize) {
+        self.work.mean.fill(0.0);
+        for from in (0..n).step_by(BLOCK) {
+            self.take(batch, from, n);
+            self.forward(w);
+            self.add_to_mean(n);
         }
     }
 
@@ -428,37 +480,50 @@ impl<T: Real> Network<T> {
         mut grad: Option<&mut [f64]>,
     ) -> f64 {
         self.load(w);
-        if let Some(grad) = &mut grad {
-            grad.fill(0.0);
-        }
         let n = batch.map_or(self.n_samples, |indices| indices.len());
+        // a gradient needs the mean error before it is formed: of one block it is at hand, of more it takes a pass of its own
+        let many_blocks = n > BLOCK;
+        let beforehand = self.centred && many_blocks && grad.is_some();
+        if beforehand {
+            self.find_mean(w, batch, n);
+        } else {
+            self.work.mean.fill(0.0);
+        }
         let mut sum = 0.0;
         for from in (0..n).step_by(BLOCK) {
-            let range = from..(from + BLOCK).min(n);
-            self.work.block.clear();
-            match batch {
-                None => self.work.block.extend(range),
-                Some(indices) => self.work.block.extend(range.map(|i| indices[i] as usize)),
-            }
+            self.take(batch, from, n);
             self.forward(w);
+            if self.centred && !beforehand {
+                self.add_to_mean(n);
+            }
+            if beforehand || !many_blocks {
+                self.take_mean_off();
+            }
             sum += (0..self.work.block.len())
                 .map(|i| self.sample_loss(i))
                 .sum::<f64>();
             if let Some(grad) = &mut grad {
-                self.backward(1.0 / n as f64, grad);
+                self.backward(1.0 / n as f64, grad, from > 0);
             }
         }
-        sum / n as f64
+        let loss = sum / n as f64;
+        if beforehand || !many_blocks {
+            return loss;
+        }
+        loss - 0.5 * self.work.mean.iter().map(|m| m * m).sum::<f64>()
     }
 
     fn sample_losses(&mut self, w: &[f64], mut out: ArrayViewMut1<f64>) {
+        let n = self.n_samples;
         self.load(w);
-        for from in (0..self.n_samples).step_by(BLOCK) {
-            self.work.block.clear();
-            self.work
-                .block
-                .extend(from..(from + BLOCK).min(self.n_samples));
+        self.work.mean.fill(0.0);
+        if self.centred {
+            self.find_mean(w, None, n);
+        }
+        for from in (0..n).step_by(BLOCK) {
+            self.take(None, from, n);
             self.forward(w);
+            self.take_mean_off();
             for i in 0..self.work.block.len() {
                 out[from + i] = self.sample_loss(i);
             }
@@ -482,6 +547,42 @@ impl<T: Real> Network<T> {
                 .map(|g| g.row_mut(i).into_slice().expect("gradients are contiguous"));
             *loss = self.evaluate(w.to_slice().expect("rows are contiguous"), indices, grad);
         }
+    }
+}
+
+/// The sum of two rows of weights, and its square.
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
+fn gather<T: Real>(hidden: &mut [T], squares: &mut [T], first: &[f64], second: &[f64]) {
+    let out = squares.iter_mut().zip(hidden);
+    for (((s, h), a), b) in out.zip(first).zip(second) {
+        *h = T::of(a + b);
+        *s = *h * *h;
+    }
+}
+
+/// Adds the derivative by a sum of two rows to those of both; `grad` is that by the sum's square.
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
+fn scatter<T: Real>(first: &mut [T], second: &mut [T], grad: &[T], hidden: &[T]) {
+    let sums = first.iter_mut().zip(second);
+    for (((a, b), &g), &h) in sums.zip(grad).zip(hidden) {
+        let g = (h + h) * g;
+        *a = *a + g;
+        *b = *b + g;
+    }
+}
+
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
+fn square<T: Real>(squares: &mut [T], hidden: &[T]) {
+    for (s, &h) in squares.iter_mut().zip(hidden) {
+        *s = h * h;
+    }
+}
+
+/// From the derivative by the square to the one by what is squared.
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
+fn through_square<T: Real>(grad: &mut [T], hidden: &[T]) {
+    for (g, &h) in grad.iter_mut().zip(hidden) {
+        *g = (h + h) * *g;
     }
 }
 
@@ -584,6 +685,42 @@ mod tests {
                 let (x, y) = (x.select(Axis(0), s), y.select(Axis(0), s));
                 QuadraticNetwork::dense(k, x.view(), y.view()).expect("fits")
             });
+        }
+    }
+
+    /// Of one block of samples and of more, of all and of minibatches.
+    #[test]
+    fn a_centred_loss_has_no_mean_error() {
+        let (d, k, m) = (5, 7, 3);
+        for n in [9, 300] {
+            let (x, y) = (wave(n, d, 0.2), wave(n, m, 1.1));
+            let w: Vec<f64> = wave(d + m, k, 0.7).iter().map(|w| 0.4 * w).collect();
+            let rows = ArrayView2::from_shape((1, w.len()), &w).expect("one row");
+            let of = |x: &Array2<f64>, y: &Array2<f64>| {
+                QuadraticNetwork::dense(k, x.view(), y.view()).expect("fits")
+            };
+            let mut target = of(&x, &y).centred();
+            // outputs moved by a constant are nothing to it, and its loss is the least over such moves
+            let mut loss = [f64::NAN; 2];
+            target.loss(rows, &mut loss[..1]);
+            let moved = &y + &ndarray::array![3.0, -1.0, 0.5];
+            of(&x, &moved).centred().loss(rows, &mut loss[1..]);
+            approx::assert_relative_eq!(loss[0], loss[1], max_relative = 1e-12);
+            let inner = Array2::from_shape_fn((d, k), |(i, j)| w[i * k + j]);
+            let outer = Array2::from_shape_fn((m, k), |(i, j)| w[(d + i) * k + j]);
+            let errors = x.dot(&inner).mapv(|h| h * h).dot(&outer.t()) - &y;
+            let mean = errors.mean_axis(Axis(0)).expect("samples");
+            let least = of(&x, &(&y + &mean));
+            least.clone().loss(rows, &mut loss[1..]);
+            approx::assert_relative_eq!(loss[0], loss[1], max_relative = 1e-12);
+            gradient_check(&mut target, &w);
+            sample_losses_check(&mut target, &w);
+            minibatch_check(&mut target, &w, |s| {
+                of(&x.select(Axis(0), s), &y.select(Axis(0), s)).centred()
+            });
+            let mut single = target.clone().single_precision();
+            single.loss(rows, &mut loss[1..]);
+            approx::assert_relative_eq!(loss[0], loss[1], max_relative = 1e-5);
         }
     }
 
