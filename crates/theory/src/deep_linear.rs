@@ -91,6 +91,16 @@ pub enum DeepLinearError {
         /// The sum of the inner widths plus r.
         bound: u64,
     },
+    /// The layers are not in general position.
+    #[error(
+        "layers in general position have a product of the least of their ranks, got rank {rank} and layer ranks from {least}"
+    )]
+    Position {
+        /// The rank of the product.
+        rank: u32,
+        /// The least rank of a layer.
+        least: u32,
+    },
 }
 
 impl DeepLinear {
@@ -178,6 +188,42 @@ impl DeepLinear {
             }
             _ => Known::Unknown,
         })
+    }
+
+    /// The rank of the Jacobian of the product at layers of the ranks `layer_ranks` that are otherwise in general position, so
+    /// that every product of neighbours has the least of their ranks. No learning coefficient there is below half of it.
+    ///
+    /// `dP = Σ_l A_l dW_l B_l` with `A_l` the product of the layers after l and `B_l` of those before it. The ranges of the `A_l`
+    /// grow with l and those of the `B_l'` shrink, so that the rank is the area of a staircase:
+    /// `Σ_l a_l b_l − Σ_l a_l b_{l+1}` with `a_l`, `b_l` their ranks.   Derived here.
+    ///
+    /// # Errors
+    /// Those of [`Self::local`]; [`DeepLinearError::Position`] unless the least layer rank is that of the product.
+    pub fn jacobian_rank_in_general_position(
+        &self,
+        layer_ranks: &[u32],
+    ) -> Result<u64, DeepLinearError> {
+        self.check_layer_ranks(layer_ranks)?;
+        let least = *layer_ranks.iter().min().expect("there is a layer");
+        if least != self.rank {
+            let rank = self.rank;
+            return Err(DeepLinearError::Position { rank, least });
+        }
+        let n_layers = layer_ranks.len();
+        let after = |l: usize| {
+            let end = self.widths[n_layers];
+            layer_ranks[l + 1..].iter().copied().fold(end, u32::min)
+        };
+        let before = |l: usize| {
+            layer_ranks[..l]
+                .iter()
+                .copied()
+                .fold(self.widths[0], u32::min)
+        };
+        let area = |a: u32, b: u32| u64::from(a) * u64::from(b);
+        let steps: u64 = (0..n_layers).map(|l| area(after(l), before(l))).sum();
+        let shared: u64 = (1..n_layers).map(|l| area(after(l - 1), before(l))).sum();
+        Ok(steps - shared)
     }
 
     fn check_layer_ranks(&self, layer_ranks: &[u32]) -> Result<(), DeepLinearError> {
@@ -312,6 +358,60 @@ mod tests {
         }
     }
 
+    /// `W_L … W_1`, row by row.
+    fn product(widths: &[usize], w: &[f64]) -> Vec<f64> {
+        let mut rest = w;
+        let mut product = ndarray::Array2::eye(widths[0]);
+        for k in widths.windows(2) {
+            let (layer, after) = rest.split_at(k[0] * k[1]);
+            rest = after;
+            let layer = ndarray::ArrayView2::from_shape((k[1], k[0]), layer).unwrap();
+            product = layer.dot(&product);
+        }
+        product.into_raw_vec_and_offset().0
+    }
+
+    /// Random layers of given ranks: the numerical Jacobian has the rank of the formula, and the exact pair of two layers is no
+    /// less than half of it.
+    #[test]
+    fn the_rank_of_the_jacobian_in_general_position() {
+        let mut numbers = Numbers(5);
+        for (widths, ranks) in [
+            (&[3usize, 4, 2][..], &[3u32, 2][..]),
+            (&[4, 4, 4], &[1, 4]),
+            (&[4, 3, 4], &[3, 2]),
+            (&[3, 4, 3, 4], &[3, 1, 2]),
+            (&[4, 4, 3, 4], &[2, 3, 3]),
+            (&[3, 3, 3, 3], &[3, 2, 3]),
+            (&[2, 4, 3, 4, 3], &[2, 3, 1, 2]),
+        ] {
+            let mut point = Vec::new();
+            for (k, &rank) in widths.windows(2).zip(ranks) {
+                let layer = numbers
+                    .matrix(k[1], rank as usize)
+                    .dot(&numbers.matrix(rank as usize, k[0]));
+                point.extend(layer);
+            }
+            let least = *ranks.iter().min().unwrap();
+            let family: Vec<u32> = widths.iter().map(|&w| w as u32).collect();
+            let family = DeepLinear::new(&family, least).unwrap();
+            let rank = family.jacobian_rank_in_general_position(ranks).unwrap();
+            assert_eq!(rank as usize, jacobian_rank(|w| product(widths, w), &point));
+            if let Ok(local) = family.local(ranks).unwrap().exact() {
+                assert!(local.lambda() >= Rational64::new(rank as i64, 2));
+            }
+        }
+        let family = DeepLinear::new(&[4, 4, 4], 1).unwrap();
+        assert_eq!(
+            family.jacobian_rank_in_general_position(&[2, 2]),
+            Err(DeepLinearError::Position { rank: 1, least: 2 })
+        );
+        // the largest sum of rectangles that the types must hold
+        let most = DeepLinear::new(&[MAX_WIDTH; 3], MAX_WIDTH).unwrap();
+        let rank = most.jacobian_rank_in_general_position(&[MAX_WIDTH; 2]);
+        assert_eq!(rank, Ok(u64::from(MAX_WIDTH).pow(2)));
+    }
+
     /// Widths 1: `w_1² w_2² … w_L²`.
     #[test]
     fn a_chain_of_single_units_is_a_normal_crossing() {
@@ -333,26 +433,12 @@ mod tests {
             (&[3, 3, 2, 4], 1),
             (&[2, 2, 2, 2, 3], 2),
         ] {
-            let shapes: Vec<(usize, usize)> = widths.windows(2).map(|w| (w[1], w[0])).collect();
-            let product = |w: &[f64]| {
-                let mut rest = w;
-                let mut product = ndarray::Array2::eye(widths[0]);
-                for &(rows, columns) in &shapes {
-                    let (layer, after) = rest.split_at(rows * columns);
-                    rest = after;
-                    let layer = ndarray::ArrayView2::from_shape((rows, columns), layer).unwrap();
-                    product = layer.dot(&product);
-                }
-                product.into_raw_vec_and_offset().0
-            };
-            let point: Vec<f64> = shapes
-                .iter()
-                .flat_map(|&(rows, columns)| {
-                    (0..rows).flat_map(move |i| (0..columns).map(move |j| (i, j)))
-                })
+            let point: Vec<f64> = widths
+                .windows(2)
+                .flat_map(|w| (0..w[1]).flat_map(move |i| (0..w[0]).map(move |j| (i, j))))
                 .map(|(i, j)| f64::from(u8::from(i == j && i < r)))
                 .collect();
-            let rank = jacobian_rank(product, &point);
+            let rank = jacobian_rank(|w| product(widths, w), &point);
             let widths: Vec<u32> = widths.iter().map(|&w| w as u32).collect();
             let free: Vec<u32> = widths.iter().map(|w| w - r as u32).collect();
             // Where a width is r there is no singular part; elsewhere it is the zero product of the rest.

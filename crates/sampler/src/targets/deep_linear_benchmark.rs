@@ -11,21 +11,26 @@ use std::ops::RangeInclusive;
 use ndarray::{Array1, Array2, s};
 use ndarray_linalg::{JobSvd, SVDDC};
 use rand::RngExt;
+use serde::{Deserialize, Serialize};
 
 use crate::noise;
 use crate::stream::{Purpose, rng};
 use crate::targets::{DeepLinear, LeastSquaresError};
 
 /// A class of the benchmark, named by the size that its networks may have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum BenchmarkClass {
     /// 2 to 5 layers of 5 to 50.
+    #[serde(rename = "1K")]
     OneThousand,
     /// 2 to 10 layers of 5 to 100.
+    #[serde(rename = "10K")]
     TenThousand,
     /// 2 to 10 layers of 50 to 500.
+    #[serde(rename = "100K")]
     HundredThousand,
     /// 5 to 20 layers of 100 to 1000.
+    #[serde(rename = "1M")]
     OneMillion,
 }
 
@@ -61,7 +66,7 @@ impl BenchmarkClass {
         let d: usize = widths.windows(2).map(|w| w[0] * w[1]).sum();
         let mut normals = vec![0.0; d.next_multiple_of(64)];
         noise::fill(seed, Purpose::Initialisation, stream, 0, &mut normals);
-        let (mut product, mut rank) = (Array2::eye(widths[0]), widths[0]);
+        let (mut product, mut layer_ranks) = (Array2::eye(widths[0]), Vec::with_capacity(depth));
         let (mut w, mut normals) = (Vec::with_capacity(d), normals.into_iter());
         for k in widths.windows(2) {
             let sd = (2.0 / (k[0] + k[1]) as f64).sqrt();
@@ -72,7 +77,7 @@ impl BenchmarkClass {
                 own = rng.random_range(1..=own);
                 layer = reduced(&layer, own)?;
             }
-            rank = rank.min(own);
+            layer_ranks.push(own);
             product = layer.dot(&product);
             w.extend(layer.iter());
         }
@@ -80,7 +85,7 @@ impl BenchmarkClass {
             widths,
             w: w.into(),
             product,
-            rank,
+            layer_ranks,
         })
     }
 }
@@ -113,11 +118,16 @@ pub struct BenchmarkNetwork {
     pub w: Array1<f64>,
     /// The product of its matrices, shape `[n_outputs, n_inputs]`.
     pub product: Array2<f64>,
-    /// The rank of the product: the smallest of the matrices' ranks, almost surely.
-    pub rank: usize,
+    /// Ranks of the matrices, from input to output.
+    pub layer_ranks: Vec<usize>,
 }
 
 impl BenchmarkNetwork {
+    /// The rank of the product: the smallest of the matrices' ranks, almost surely.
+    pub fn rank(&self) -> usize {
+        *self.layer_ranks.iter().min().expect("there is a layer")
+    }
+
     fn factor(&self) -> f64 {
         1.0 / self.product.nrows() as f64
     }
@@ -174,14 +184,15 @@ mod tests {
                     .filter(|s| **s > 1e-10 * singular[0])
                     .count()
             };
-            assert_eq!(rank(&network.product), network.rank, "stream {stream}");
+            assert_eq!(rank(&network.product), network.rank(), "stream {stream}");
             let mut at = 0;
-            for k in network.widths.windows(2) {
+            for (k, &own) in network.widths.windows(2).zip(&network.layer_ranks) {
                 let layer = network.w.slice(s![at..at + k[0] * k[1]]).to_owned();
                 at += k[0] * k[1];
                 let layer = layer.into_shape_with_order((k[1], k[0])).expect("a layer");
                 layers += 1;
-                reduced += usize::from(rank(&layer) < k[0].min(k[1]));
+                assert_eq!(rank(&layer), own);
+                reduced += usize::from(own < k[0].min(k[1]));
             }
             assert_eq!(at, network.w.len());
         }
