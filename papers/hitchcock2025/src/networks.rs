@@ -351,7 +351,7 @@ pub fn obtained(classes: &[Networks]) -> Vec<Obtained> {
         note,
     };
     let accepted: Vec<f64> = all().filter_map(|o| o.mala.as_ref()?.acceptance).collect();
-    let mean = accepted.iter().sum::<f64>() / accepted.len() as f64;
+    let mean = accepted.iter().sum::<f64>() / accepted.len() as f64; // NaN without MALA
     let range = [0.05, 0.95].map(|p| quantile(&accepted, p).unwrap_or(f64::NAN));
     let n = all().count();
     let n_diverged = all().filter(|o| o.sgld.llc.is_none()).count();
@@ -369,7 +369,10 @@ pub fn obtained(classes: &[Networks]) -> Vec<Obtained> {
             "mala-acceptance",
             mean,
             None,
-            Verdict::of_claim((0.86..=0.93).contains(&mean)),
+            match mean.is_nan() {
+                true => Verdict::NotComparable,
+                false => Verdict::of_claim((0.86..=0.93).contains(&mean)),
+            },
             format!(
                 "mean over {} networks; nine tenths of them lie between {:.2} and {:.2}",
                 accepted.len(),
