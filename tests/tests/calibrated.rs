@@ -1,10 +1,15 @@
 //! Estimates from nothing but a target, a point, nβ and γ: they reach the error asked for, and the exact value is within it.
 
-use ndarray::{Array1, ArrayView1, array};
-use slt_sampler::targets::{NormalCrossing, Quadratic, Radial, TanhUnit};
+use ndarray::{Array1, Array2, ArrayView1, array};
+use slt_sampler::targets::{
+    DeepLinear, NormalCrossing, Quadratic, QuadraticNetwork, Radial, TanhUnit,
+};
 use slt_sampler::{Request, Target, calibrate, default_nbeta};
 use slt_tests::rotated;
-use slt_theory::{LocalisedGaussian, NormalCrossingLaw, radial_law};
+use slt_theory::{
+    LocalisedGaussian, NormalCrossingLaw, monomial_law, radial_law, radial_product_law,
+    reduced_rank_law,
+};
 
 const N_SEEDS: u64 = 20;
 
@@ -18,6 +23,7 @@ fn check<T: Target + Clone + Send + Sync>(
     exact: f64,
 ) {
     let mut squares = 0.0;
+    let mut n_gradients = 0;
     let mut sum = 0.0;
     for seed in 1..=N_SEEDS {
         let found = calibrate(target, anchor, &Request::new(nbeta, gamma, seed), &|_| ());
@@ -32,17 +38,14 @@ fn check<T: Target + Clone + Send + Sync>(
             "{name}, seed {seed}: {z} {found:#?}"
         );
         squares += z * z;
+        n_gradients += found.n_gradients;
         sum += off;
         if seed == 1 {
-            println!(
-                "{name}: {} gradients\n{}",
-                found.n_gradients,
-                found.log.join("\n")
-            );
+            println!("{name}:\n{}", found.log.join("\n"));
         }
     }
     println!(
-        "{name}: mean z² {}, mean error {}",
+        "{name}: {n_gradients} gradients, mean z² {}, mean error {}",
         squares / N_SEEDS as f64,
         sum / N_SEEDS as f64
     );
@@ -98,6 +101,72 @@ fn singular_losses() {
         1.0,
         exact,
     );
+}
+
+/// `w₁²w₂⁴` and a product of three.
+#[test]
+fn normal_crossings() {
+    let nbeta = default_nbeta(1000).expect("two samples");
+    for exponents in [&[1, 2][..], &[1, 1, 1]] {
+        let law = monomial_law(0.5, exponents, nbeta, 1.0).expect("valid");
+        let target = NormalCrossing::new(0.5, exponents, 1000);
+        let anchor = Array1::zeros(exponents.len());
+        let name = format!("{exponents:?}");
+        check(&name, &target, anchor.view(), nbeta, 1.0, law.mean());
+    }
+}
+
+/// Inputs of unit moments, zero truth.
+fn linear_network(widths: &[usize]) -> DeepLinear {
+    let (inputs, outputs) = (widths[0], widths[widths.len() - 1]);
+    let (moment, teacher) = (Array2::eye(inputs), Array2::zeros((outputs, inputs)));
+    let network = DeepLinear::from_moments(widths, moment.view(), teacher.view(), 0.5, 1000);
+    network.expect("a network")
+}
+
+#[test]
+fn reduced_rank_regression() {
+    let nbeta = default_nbeta(1000).expect("two samples");
+    for widths in [[2, 2, 2], [3, 2, 4]] {
+        let [inputs, hidden, outputs] = widths.map(|width| width as u32);
+        let law = reduced_rank_law(inputs, outputs, hidden, nbeta, 1.0).expect("valid");
+        let target = linear_network(&widths);
+        let anchor = Array1::zeros(target.n_params());
+        let name = format!("reduced rank {widths:?}");
+        check(&name, &target, anchor.view(), nbeta, 1.0, law.mean());
+    }
+}
+
+#[test]
+fn deep_linear_networks() {
+    let nbeta = default_nbeta(1000).expect("two samples");
+    for widths in [&[2, 1, 1, 3][..], &[1, 1, 1, 1, 2], &[2, 1, 1, 1, 1, 2]] {
+        let depth = widths.len() - 1;
+        let mut blocks = vec![(1, 1); depth];
+        (blocks[0].0, blocks[depth - 1].0) = (widths[0] as u32, widths[depth] as u32);
+        let law = radial_product_law(0.5, &blocks, nbeta, 1.0).expect("valid");
+        let target = linear_network(widths);
+        let anchor = Array1::zeros(target.n_params());
+        let name = format!("deep linear {widths:?}");
+        check(&name, &target, anchor.view(), nbeta, 1.0, law.mean());
+    }
+}
+
+/// `v_c (w x)²`: one input, one unit, as many outputs as blocks say.
+#[test]
+fn quadratic_networks() {
+    let nbeta = default_nbeta(1000).expect("two samples");
+    let x = array![[1.0], [-0.5], [1.2], [0.3]];
+    let fourth_moment = x.mapv(|x: f64| x.powi(4)).sum() / 4.0;
+    for outputs in [1, 3] {
+        let blocks = [(1, 2), (outputs as u32, 1)];
+        let law = radial_product_law(0.5 * fourth_moment, &blocks, nbeta, 1.0).expect("valid");
+        let y = Array2::zeros((4, outputs));
+        let target = QuadraticNetwork::dense(1, x.view(), y.view()).expect("samples");
+        let anchor = Array1::zeros(target.n_params());
+        let name = format!("quadratic network, {outputs} outputs");
+        check(&name, &target, anchor.view(), nbeta, 1.0, law.mean());
+    }
 }
 
 /// A tanh unit far from any symmetric case: two calibrations at unlike γ differ, and both reach their error.

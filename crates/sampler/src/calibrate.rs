@@ -5,11 +5,13 @@
 //! 2. a ladder of steps below it, as rows of one ensemble, finds the largest that is accepted often enough;
 //! 3. the chains leave `w*` on long trajectories, and the step follows the curvature that they meet: where layers multiply, it
 //!    grows by orders of magnitude on the way;
-//! 4. trajectories of 1, 2, 4, … leapfrog steps compete: the best has the most effective draws for each gradient. Where a quarter
+//! 4. trajectories of 2, 4, 8, … leapfrog steps compete (a single one has a fixed step, which the narrow parts of a singular
+//!    valley refuse): the best has the most effective draws for each gradient. Where a quarter
 //!    period of the softest direction takes more than 256 steps that costs more than it saves, and a draw is taken after 1/32 of it;
 //! 5. rounds of sampling, each twice as long, until the standard error is what was asked for, R-hat is small and there is no
-//!    drift. Every round starts where the last one ended, and the draws of the last round alone are kept, which is half of all
-//!    steps: burn-in grows with the run.
+//!    drift, twice in a row: a round that ends the search because its error is small is biased towards those that missed a rare
+//!    excursion, which the one after it is not. Every round starts where the last one ended, and the draws of the last round
+//!    alone are kept, which is half of all steps: burn-in grows with the run.
 //!
 //! One draw of `nβ (L - L(w*))` has a relative standard deviation of about `1/√λ`: where few draws are enough, 4 or 8 chains share
 //! them instead of 32.
@@ -395,8 +397,8 @@ impl<T: Target + Clone + Send + Sync> Work<'_, T> {
         let each = self.starts.nrows().min(8);
         let rows = vec![dynamics; each];
         let mut starts = self.starts.slice(s![..each, ..]).to_owned();
-        let (mut best, mut most) = (Kernel::MALA, 0.0);
-        let mut n_leapfrog = 1;
+        let (mut best, mut most) = (Kernel::Hmc { n_leapfrog: 2 }, 0.0);
+        let mut n_leapfrog = 2;
         loop {
             let kernel = Kernel::Hmc { n_leapfrog };
             let schedule = Schedule {
@@ -470,6 +472,7 @@ impl<T: Target + Clone + Send + Sync> Work<'_, T> {
         let n_chains = self.starts.nrows();
         let mut n_draws = if n_chains < N_CHAINS { 64 } else { MOST_DRAWS };
         let (mut thin, mut done) = (1, 0);
+        let mut confirmed = false;
         loop {
             let schedule = Schedule {
                 burn_in: thin,
@@ -493,18 +496,20 @@ impl<T: Target + Clone + Send + Sync> Work<'_, T> {
             // the next round costs twice as much
             let next = 2 * (n_steps * n_chains) as u64 * kernel.n_gradients();
             let spent = self.n_gradients + next > self.request.max_gradients;
-            if (settled && precise) || spent {
+            let good = settled && precise;
+            if (good && confirmed) || spent {
                 return Ok(Round {
                     llc,
                     step_size: dynamics.step_size(),
                     burn_in: done + schedule.burn_in,
                     n_draws,
-                    reached: settled && precise,
+                    reached: good,
                 });
             }
             if let Some(accepted) = accepted.filter(|_| !moving) {
                 dynamics = toward_acceptance(&dynamics, accepted)?;
             }
+            confirmed = good;
             done += n_steps;
             // draws that are nearly independent are kept; others are thinned, so that memory does not grow with them
             if n_draws < MOST_DRAWS || llc.ess > 0.25 * (n_draws * n_chains) as f64 {

@@ -5,9 +5,10 @@
 //! probability `exp(-(ΔU + Δ|p|²/2)/T)`, so the chain's law is the density, whatever ε. One step is MALA:
 //! `w - (ε/2) s² ∇U + √ε s p` is its proposal, and the change of energy its acceptance ratio.
 //!
-//! On a direction whose period is the trajectory's length, or twice that, the square of the position would never change. With
-//! more than one leapfrog step, each trajectory therefore has a step of its own, `h = (1 - 0.4 u) √ε` with `u` uniform (Neal
-//! 2011, section 3.2, recommends as much).
+//! On a direction whose period is the trajectory's length, or twice that, the square of the position would never change, and where
+//! the curvature is much larger than elsewhere every step that is good elsewhere is refused, so that chains stay out, or stick.
+//! With more than one leapfrog step, each trajectory therefore has a step of its own, `h = 10^(-u⁴) √ε` with `u` uniform: it is
+//! above `√ε/2` three times in four, and down to a tenth (Neal 2011, section 3.2, recommends as much).
 //!
 //! A proposal outside the box, or of a loss that is not a number, is refused.
 
@@ -18,8 +19,8 @@ use crate::state::{Memory, State};
 use crate::stream::Purpose;
 use crate::target::{Batch, Target};
 
-/// By how much a trajectory's step is shortened at most.
-const JITTER: f64 = 0.4;
+/// The logarithm of the factor that shortens a trajectory's step at most.
+const JITTER: f64 = std::f64::consts::LN_10;
 
 /// Where the trajectories are, and what is known at their starts.
 #[derive(Debug, Clone)]
@@ -72,7 +73,7 @@ pub(crate) fn step<T: Target>(n_leapfrog: u32, target: &mut T, batch: Batch, sta
         });
         t.threshold[i] = exponential[0];
         let jitter = if n_leapfrog > 1 {
-            1.0 - JITTER * (-exponential[1]).exp()
+            (-JITTER * (-4.0 * exponential[1]).exp()).exp() // u = e^(-exponential)
         } else {
             1.0
         };

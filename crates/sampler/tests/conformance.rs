@@ -291,8 +291,9 @@ fn zero_gradient_is_pure_noise() {
                         let mut h = step_size.sqrt();
                         if n_leapfrog > 1 {
                             test.for_step(step, |_, z| {
-                                let half = 0.5 * f64::from(z[2] * z[2] + z[3] * z[3]);
-                                h *= 1.0 - 0.4 * (-half).exp();
+                                let [x, y] = [z[2], z[3]].map(f64::from);
+                                let u = (-0.5 * (x * x + y * y)).exp();
+                                h *= 10f64.powf(-u.powi(4));
                             });
                         }
                         w += &(f64::from(n_leapfrog) * h * &xi);

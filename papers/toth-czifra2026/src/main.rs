@@ -52,7 +52,7 @@ fn experiments(
     let parity = parity::run(store, &settings.parity, kind, &device)?;
     let ice = ice::run(store, &settings.ice)?;
     Ok(Findings {
-        obtained: vec![
+        obtained: [
             linear::obtained(&linear),
             tanh::obtained(&tanh),
             training::obtained(&training),
