@@ -37,7 +37,8 @@ pub(crate) fn trapezoid(z: f64, f: impl Fn(f64) -> f64) -> f64 {
         let t = step * f64::from(i);
         // cosh t − 1 = 2 sinh²(t/2), without cancellation.
         let decay = 2.0 * z * (0.5 * t).sinh().powi(2);
-        if decay - 10.0 * t > 60.0 {
+        // From here on, even at order 10, the terms add up to less than 2e-15 of the sum.
+        if decay > 60.0 {
             break;
         }
         sum += (-decay).exp() * f(t);

@@ -45,10 +45,10 @@ pub fn box_law(
         FiniteLawError::range("half-exponent", k, 0, MOST)?;
         FiniteLawError::range("prior exponent", h, 0, MOST)?;
     }
+    // Infinite where `k_i` is 0: a factor of 1.
     let rates: Vec<f64> = half_exponents
         .iter()
         .zip(prior_exponents)
-        .filter(|&(&k, _)| k > 0)
         .map(|(&k, &h)| f64::from(h + 1) / f64::from(2 * k))
         .collect();
     Ok(mellin_barnes(

@@ -377,14 +377,11 @@ impl Polyhedron {
             .into_iter()
             .filter(|&j| j < n)
             .collect();
-        // The same point by plain monomials alone, as far as possible.
-        let on_face: Vec<bool> = (0..n_variables)
-            .map(|j| j == n || members.contains(&j))
-            .collect();
+        // The same point by plain monomials alone, as far as possible: without slack, only members have weight.
         let plain: Vec<BigInt> = (0..n_variables)
             .map(|j| BigInt::from(u8::from(j < n && self.monomials[j].is_plain())))
             .collect();
-        tableau.maximise(&plain, &on_face);
+        tableau.maximise(&plain, &allowed);
         let plain_weights = tableau
             .positive()
             .map(|(j, numer, denom)| {

@@ -647,6 +647,12 @@ mod tests {
             model.integrate(|u, mut phi| phi.fill(u[0].ln())),
             Err(PartiallyLinearError::FeaturesNotFinite { .. })
         ));
+        // γ² overflows, in the variance alone.
+        let narrow = PartiallyLinear::new(&[1.0], [0.0, 0.0], &[0.0], 1.0, 1e200).unwrap();
+        assert!(matches!(
+            narrow.integrate(|_, mut phi| phi.fill(1.0)),
+            Err(PartiallyLinearError::FeaturesNotFinite { .. })
+        ));
         // A feature that jumps converges only linearly.
         let law = model.integrate(|u, mut phi| {
             phi.fill(if u[0] + 0.61 * u[1] > 0.123 { 1.0 } else { 0.0 });

@@ -153,11 +153,10 @@ impl Wishart {
     fn basis(self, log_tau: f64) -> Basis {
         let (p, q) = self.dimensions();
         let half_n = 0.5 * f64::from(self.n_integrated);
-        // x^power dx/x, and x^highest for the polynomials of the highest degree, squared.
+        // x^power dx/x, and at most x^((p + q)/2) with a monomial.
         let power = 0.5 * f64::from(q - p + 1);
-        let highest = power + 2.0 * f64::from(p);
         let left = (-log_tau).min(0.0) - NEGLECTED / power;
-        let right = (2.0 * NEGLECTED + 8.0 * highest).ln();
+        let right = (2.0 * NEGLECTED + 4.0 * f64::from(p + q)).ln();
         let n_panels = ((right - left) / PANEL_WIDTH).ceil() as usize;
         let width = (right - left) / n_panels as f64;
         let panel = Panel::new();

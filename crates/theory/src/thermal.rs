@@ -176,10 +176,6 @@ mod tests {
         assert_relative_eq!(melting, 273.15, max_relative = 1e-5);
         assert!(ice.free_energy(melting - 1.0) < water.free_energy(melting - 1.0));
         assert!(ice.free_energy(melting + 1.0) > water.free_energy(melting + 1.0));
-        assert!(matches!(
-            melting_temperature(&water, &ice),
-            Err(ThermalError::NoMelting { .. })
-        ));
     }
 
     /// Two levels 0 and 1 with g = 1: Z = 1 + e^(−1/T), <E> = 1/(e^(1/T) + 1).
@@ -206,6 +202,16 @@ mod tests {
             assert!(matches!(
                 DensityOfStates::new(vec![(0.0, 1.0), level]),
                 Err(ThermalError::Level { index: 1, .. })
+            ));
+        }
+        let solid = ThermalPhase {
+            energy: 0.0,
+            entropy: 0.0,
+        };
+        for (energy, entropy) in [(1.0, 0.0), (0.0, 1.0), (-1.0, -1.0), (f64::NAN, 1.0)] {
+            assert!(matches!(
+                melting_temperature(&solid, &ThermalPhase { energy, entropy }),
+                Err(ThermalError::NoMelting { .. })
             ));
         }
         let one = DensityOfStates::new(vec![(1.0, 1.0)]).unwrap();
@@ -237,14 +243,15 @@ mod tests {
 
         /// The two-phase picture is the density of states with one level per phase and g = e^S.
         #[test]
-        fn phases_are_levels(energy in 0.1..5.0, entropy in 0.1..5.0) {
-            let solid = ThermalPhase { energy: 0.0, entropy: 0.0 };
-            let liquid = ThermalPhase { energy, entropy };
+        fn phases_are_levels(base in -5.0..5.0f64, order in -5.0..5.0f64, energy in 0.1..5.0f64, entropy in 0.1..5.0f64) {
+            let solid = ThermalPhase { energy: base, entropy: order };
+            let liquid = ThermalPhase { energy: base + energy, entropy: order + entropy };
             let melting = melting_temperature(&solid, &liquid).unwrap();
-            let states = DensityOfStates::new(vec![(0.0, 1.0), (energy, entropy.exp())]).unwrap();
+            let states = [solid, liquid].map(|phase| (phase.energy, phase.entropy.exp()));
+            let states = DensityOfStates::new(states.to_vec()).unwrap();
             // At melting both phases have half of the weight.
             let at = states.canonical(melting).unwrap();
-            prop_assert!((at.mean_energy - 0.5 * energy).abs() < 1e-12 * energy);
+            prop_assert!((at.mean_energy - base - 0.5 * energy).abs() < 1e-12);
         }
     }
 }

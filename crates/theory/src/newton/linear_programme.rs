@@ -225,13 +225,17 @@ mod tests {
             BigRational::new(21.into(), 2.into())
         );
         assert!(reduced.iter().all(|cost| !cost.is_positive()));
-        let mut positive: Vec<_> = tableau
-            .positive()
-            .map(|(j, n, d)| (j, BigRational::new(n.clone(), d.clone())))
-            .collect();
-        positive.sort();
+        // At once, where x and y are proposed.
+        let proposed = Tableau::new(&columns, &big(&[4, 5, 7])).with_proposal(&[0, 1]);
         let half = |n: i64| BigRational::new(n.into(), 2.into());
-        assert_eq!(positive, [(0, half(5)), (1, half(3)), (5, half(1))]);
+        for tableau in [tableau, proposed] {
+            let mut positive: Vec<_> = tableau
+                .positive()
+                .map(|(j, n, d)| (j, BigRational::new(n.clone(), d.clone())))
+                .collect();
+            positive.sort();
+            assert_eq!(positive, [(0, half(5)), (1, half(3)), (5, half(1))]);
+        }
     }
 
     /// max x + y : x + y <= 1. The optimum is an edge on which x and y are both positive somewhere, the slack never.

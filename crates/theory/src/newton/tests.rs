@@ -398,6 +398,14 @@ fn permuted<T: Clone>(values: &[T], order: &[usize]) -> Vec<T> {
     order.iter().map(|&i| values[i].clone()).collect()
 }
 
+/// y⁴ + x² + x²y² with prior y²: the dual's optimum is `3/4, 1/2, 0`.
+#[test]
+fn the_proposal_is_the_support_of_the_dual() {
+    let terms = terms(&[(&[0, 4], 1), (&[2, 0], 1), (&[2, 2], 1)]);
+    let polyhedron = Polyhedron::new(&terms, &[0, 2]).unwrap();
+    assert_eq!(polyhedron.proposal(&[0, 2]), [0, 1]);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
