@@ -55,6 +55,36 @@ impl Dynamics {
         })
     }
 
+    /// The settings of a sweep: every combination, with `nbetas` running fastest and `step_sizes` slowest, at temperature 1. One
+    /// [`estimate`](crate::estimate) runs them all as rows of one ensemble.
+    ///
+    /// ```
+    /// use slt_sampler::Dynamics;
+    ///
+    /// let grid = Dynamics::grid(&[1e-5, 1e-4], &[1.0, 10.0, 100.0], &[50.0])?;
+    /// assert_eq!(grid.len(), 6);
+    /// assert_eq!((grid[4].step_size(), grid[4].gamma()), (1e-4, 10.0));
+    /// # Ok::<(), slt_sampler::DynamicsError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`new`](Self::new).
+    pub fn grid(
+        step_sizes: &[f64],
+        gammas: &[f64],
+        nbetas: &[f64],
+    ) -> Result<Vec<Self>, DynamicsError> {
+        let mut all = Vec::with_capacity(step_sizes.len() * gammas.len() * nbetas.len());
+        for &step_size in step_sizes {
+            for &gamma in gammas {
+                for &nbeta in nbetas {
+                    all.push(Self::new(step_size, nbeta, gamma)?);
+                }
+            }
+        }
+        Ok(all)
+    }
+
     /// The same at another step size.
     ///
     /// # Errors

@@ -47,7 +47,7 @@ mod volume;
 mod waic;
 
 pub use annealing::Stuck;
-pub use calibrate::{CalibrateError, Calibrated, Request, SweepCell, calibrate, sweep};
+pub use calibrate::{CalibrateError, Calibrated, Request, calibrate};
 pub use chains::{Draws, Ensemble, Observable, Observe, Plan, RunError, Schedule, mask};
 pub use dynamics::{Dynamics, DynamicsError, Row, default_nbeta};
 pub use estimate::{Estimates, Points, estimate};

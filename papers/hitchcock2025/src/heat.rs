@@ -1,10 +1,13 @@
 //! The map of λ̂/λ over step size, localisation and inverse temperature, around one network.
 
+use anyhow::Context;
+use ndarray::Axis;
 use serde::{Deserialize, Serialize};
 use slt_report::{
-    Axis, Figure, FigureRef, Heat as Map, Layer, Legend, Panel, Progress, Section, Store,
+    Axis as PlotAxis, Figure, FigureRef, Heat as Map, Layer, Legend, Panel, Progress, Section,
+    Store,
 };
-use slt_sampler::{default_nbeta, sweep};
+use slt_sampler::{Dynamics, Llc, Points, Verdict, default_nbeta, estimate};
 
 use crate::networks::{family, name};
 use crate::settings::Heat;
@@ -38,25 +41,24 @@ fn compute(settings: &Heat) -> anyhow::Result<Outcome> {
         .iter()
         .map(|factor| factor * nbeta)
         .collect();
-    let (plan, n_chains) = (settings.sampling.plan(n)?, settings.sampling.n_chains);
-    let axes = (&settings.step_sizes[..], &settings.gammas[..], &nbetas[..]);
-    let n_rows = axes.0.len() * axes.1.len() * axes.2.len() * n_chains;
+    let plan = settings.sampling.plan(n)?;
+    let cells = Dynamics::grid(&settings.step_sizes, &settings.gammas, &nbetas)?;
+    let anchors = network.w.view().insert_axis(Axis(0));
+    let points = Points {
+        anchors: anchors
+            .broadcast((cells.len(), network.w.len()))
+            .context("rows")?,
+        dynamics: &cells,
+        n_chains: settings.sampling.n_chains,
+        from_stream: 0,
+    };
+    let n_rows = cells.len() * points.n_chains;
     let progress = Progress::start("heat map", (n_rows * plan.schedule.n_steps()) as u64);
     let target = network.expected_target(n);
-    let cells = sweep(&target, network.w.view(), axes, n_chains, &plan, &|n| {
-        progress.inc(n)
-    })?;
-    let fine = |cell: &&slt_sampler::SweepCell| {
-        let llc = cell.llc.as_ref();
-        llc.is_ok_and(|llc| llc.verdict == slt_sampler::Verdict::Ok)
-    };
-    let ratio = |cell: &slt_sampler::SweepCell| {
-        let mean = cell
-            .llc
-            .as_ref()
-            .ok()
-            .filter(|llc| llc.n_diverged == 0)?
-            .mean;
+    let found = estimate(&target, &points, &plan, None, &|n| progress.inc(n))?;
+    let llcs = || found.llcs.iter().map(|llc| llc.as_ref().ok());
+    let ratio = |llc: Option<&Llc>| {
+        let mean = llc.filter(|llc| llc.n_diverged == 0)?.mean;
         Some(mean / lambda).filter(|ratio| ratio.is_finite())
     };
     Ok(Outcome {
@@ -64,8 +66,10 @@ fn compute(settings: &Heat) -> anyhow::Result<Outcome> {
         widths: network.widths,
         lambda,
         nbeta,
-        n_ok: cells.iter().filter(fine).count(),
-        ratios: cells.iter().map(ratio).collect(),
+        n_ok: llcs()
+            .filter(|llc| llc.is_some_and(|llc| llc.verdict == Verdict::Ok))
+            .count(),
+        ratios: llcs().map(ratio).collect(),
     })
 }
 
@@ -82,8 +86,8 @@ pub fn section(store: &Store, settings: &Heat, outcome: &Outcome) -> anyhow::Res
         let z = (0..n_gammas).flat_map(|j| (0..n_steps).map(move |i| (j, i)));
         Panel {
             title: format!("nβ = {:.3e}", settings.factors[k] * outcome.nbeta),
-            x: Axis::linear("log₁₀ ε"),
-            y: Axis::linear("log₁₀ γ"),
+            x: PlotAxis::linear("log₁₀ ε"),
+            y: PlotAxis::linear("log₁₀ γ"),
             layers: vec![Layer::heat(Map {
                 xs: logs(&settings.step_sizes),
                 ys: logs(&settings.gammas),

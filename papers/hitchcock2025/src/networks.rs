@@ -11,8 +11,8 @@ use slt_report::{
 };
 use slt_sampler::targets::{BenchmarkClass, BenchmarkNetwork, DeepLinear as Loss};
 use slt_sampler::{
-    Ensemble, Llc, Request, Sampling, Target, Unlocalised, chains, default_nbeta, natural_gamma,
-    unlocalised,
+    Llc, Points, Request, Sampling, Target, Unlocalised, chains, default_nbeta, estimate,
+    natural_gamma, unlocalised,
 };
 use slt_stats::quantile;
 use slt_theory::DeepLinear;
@@ -200,17 +200,17 @@ fn sample(
     let plan = chains::Plan { block: 2, ..plan };
     let n_chains = sampling.n_chains;
     let progress = Progress::start(label, (n_chains * plan.schedule.n_steps()) as u64);
-    let anchors = anchor.broadcast((n_chains, anchor.len())).context("rows")?;
-    let rows = sampling.rows(nbeta, from_stream, n_chains)?;
-    let ensemble = Ensemble::new(anchors, &rows);
-    let draws = chains::run(target, &plan, &ensemble, &|n| progress.inc(n))?;
-    let mut initial = [f64::NAN];
-    let anchor = anchor.insert_axis(Axis(0));
-    target.clone().loss(anchor, &mut initial);
-    let acceptance = draws.acceptance.as_ref();
+    let points = Points {
+        anchors: anchor.insert_axis(Axis(0)),
+        dynamics: &[sampling.dynamics(nbeta)?],
+        n_chains,
+        from_stream,
+    };
+    let found = estimate(target, &points, &plan, None, &|n| progress.inc(n))?;
+    let acceptance = found.draws.acceptance.as_ref();
     Ok(Estimate {
         acceptance: acceptance.map(|a| a.iter().sum::<f64>() / a.len() as f64),
-        llc: Llc::from_draws(&draws, 0..n_chains, initial[0], &rows[0].dynamics).ok(),
+        llc: found.all().map(|mut llcs| llcs.remove(0)).ok(),
     })
 }
 

@@ -2,8 +2,8 @@
 
 use anyhow::{Context, ensure};
 use serde::{Deserialize, Serialize};
+use slt_sampler::Sampling;
 use slt_sampler::targets::BenchmarkClass;
-use slt_sampler::{Sampling, default_nbeta};
 
 /// Settings of all experiments.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -86,7 +86,7 @@ impl Settings {
                 .with_context(|| format!("[[classes]] {:?}", class.class))?;
         }
         let n = self.steps.class.n_samples();
-        sampling(&self.steps.sampling, n).context("[steps.sampling]")?;
+        self.steps.sampling.plan(n).context("[steps.sampling]")?;
         positive("steps.sgld", &self.steps.sgld)?;
         positive("steps.preconditioned", &self.steps.preconditioned)?;
         ensure!(
@@ -94,7 +94,7 @@ impl Settings {
             "[steps] n_networks is 0; expected at least 1"
         );
         let n = self.heat.class.n_samples();
-        sampling(&self.heat.sampling, n).context("[heat.sampling]")?;
+        self.heat.sampling.plan(n).context("[heat.sampling]")?;
         positive("heat.step_sizes", &self.heat.step_sizes)?;
         positive("heat.gammas", &self.heat.gammas)?;
         positive("heat.factors", &self.heat.factors)
@@ -109,10 +109,10 @@ impl Class {
             "n_networks is {}; expected at least 3",
             self.n_networks
         );
-        sampling(&self.sgld, n).context("sgld")?;
+        self.sgld.plan(n).context("sgld")?;
         for (name, settings) in [("rmsprop", &self.rmsprop), ("mala", &self.mala)] {
             if let Some(settings) = settings {
-                sampling(settings, n).context(name)?;
+                settings.plan(n).context(name)?;
             }
         }
         if let Some(automatic) = &self.automatic {
@@ -130,12 +130,6 @@ impl Class {
         }
         Ok(())
     }
-}
-
-fn sampling(sampling: &Sampling, n: usize) -> anyhow::Result<()> {
-    sampling.rows(default_nbeta(n)?, 0, 1)?;
-    sampling.plan(n)?;
-    Ok(())
 }
 
 /// Increasing positive numbers, as an axis of a map needs them.

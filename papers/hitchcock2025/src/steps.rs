@@ -7,7 +7,7 @@ use slt_report::{
     Axis as PlotAxis, Figure, FigureRef, Layer, Legend, Obtained, Panel, Progress, Section, Store,
     Verdict,
 };
-use slt_sampler::{Adaptive, Dynamics, Ensemble, Kernel, Llc, Row, Target, chains, default_nbeta};
+use slt_sampler::{Adaptive, Dynamics, Kernel, Llc, LlcError, Points, default_nbeta, estimate};
 use slt_stats::quantile;
 
 use crate::networks::family;
@@ -55,38 +55,30 @@ fn compute(settings: &Steps, stream: u64) -> anyhow::Result<Outcome> {
     let n = settings.class.n_samples();
     let nbeta = default_nbeta(n)?;
     let target = network.expected_target(n);
-    let (sampling, each) = (&settings.sampling, settings.sampling.n_chains);
-    let mut initial = [f64::NAN];
+    let sampling = &settings.sampling;
     let anchor = network.w.view().insert_axis(Axis(0));
-    target.clone().loss(anchor, &mut initial);
     let mut ratios = Vec::new();
     for (k, (name, kernel)) in KERNELS.into_iter().enumerate() {
         let mut plan = sampling.plan(n)?;
         (plan.kernel, plan.block) = (kernel, 2);
-        let dynamics = steps_of(settings, k)
-            .iter()
-            .map(|&step| Dynamics::new(step, nbeta, sampling.gamma))
-            .collect::<Result<Vec<_>, _>>()?;
-        let rows: Vec<Row> = (0..dynamics.len() * each)
-            .map(|i| Row {
-                stream: ((k as u64) << 32) | i as u64,
-                dynamics: dynamics[i / each],
-            })
-            .collect();
-        let label = format!("steps of {name}, network {stream}");
-        let progress = Progress::start(&label, (rows.len() * plan.schedule.n_steps()) as u64);
-        let anchors = anchor
-            .broadcast((rows.len(), network.w.len()))
-            .context("rows")?;
-        let draws = chains::run(&target, &plan, &Ensemble::new(anchors, &rows), &|n| {
-            progress.inc(n)
-        })?;
-        let ratio = |(i, dynamics): (usize, &Dynamics)| {
-            let chains = i * each..(i + 1) * each;
-            let llc = Llc::from_draws(&draws, chains, initial[0], dynamics).ok()?;
-            Some(llc.mean / lambda).filter(|ratio| ratio.is_finite())
+        let dynamics = Dynamics::grid(steps_of(settings, k), &[sampling.gamma], &[nbeta])?;
+        let points = Points {
+            anchors: anchor
+                .broadcast((dynamics.len(), network.w.len()))
+                .context("rows")?,
+            dynamics: &dynamics,
+            n_chains: sampling.n_chains,
+            from_stream: (k as u64) << 32,
         };
-        ratios.push(dynamics.iter().enumerate().map(ratio).collect());
+        let n_rows = dynamics.len() * sampling.n_chains;
+        let label = format!("steps of {name}, network {stream}");
+        let progress = Progress::start(&label, (n_rows * plan.schedule.n_steps()) as u64);
+        let found = estimate(&target, &points, &plan, None, &|n| progress.inc(n))?;
+        let ratio = |llc: &Result<Llc, LlcError>| {
+            let ratio = llc.as_ref().ok()?.mean / lambda;
+            Some(ratio).filter(|ratio| ratio.is_finite())
+        };
+        ratios.push(found.llcs.iter().map(ratio).collect());
     }
     Ok(Outcome { ratios })
 }
