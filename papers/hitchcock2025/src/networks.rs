@@ -511,10 +511,9 @@ fn describe(networks: &Networks) -> Vec<String> {
         let group = |order: Ordering| {
             let of = all().filter(move |o| o.half_rank.total_cmp(&o.lambda) == order);
             let (n, median) = median_off(of, |o| Some(mala(o)? / o.lambda));
-            if n == 0 {
-                "none at 0 networks".into()
-            } else {
-                format!("{median:.3} at {n} networks")
+            match n {
+                0 => "unknown, at none of the networks,".into(),
+                _ => format!("{median:.3} at {n} of the networks,"),
             }
         };
         text.push(format!(
