@@ -1,11 +1,10 @@
 //! Chain-steps per second of the tensor engine on one core: the parity net, 30-256-256-1 ReLU, 73 985 parameters.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use slt_models::{
-    Activation, AdamW, DeviceKind, Loss, MlpConfig, MlpTarget, Optimiser, Parity, Precision,
-};
+use slt_models::{Activation, DeviceKind, Loss, MlpConfig, MlpTarget, Parity, Precision};
 use slt_sampler::stream::Purpose;
 use slt_sampler::{Dynamics, Kernel, Minibatches, Row, State, Target, default_nbeta};
+use slt_training::{Adam, Optimiser};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -62,7 +61,7 @@ fn training(c: &mut Criterion) {
     let mut target = target();
     let streams = [0, 1, 2, 3];
     let mut rows = target.config().init(1, &streams);
-    let settings = AdamW {
+    let settings = Adam {
         learning_rate: 1e-3,
         beta1: 0.9,
         beta2: 0.999,

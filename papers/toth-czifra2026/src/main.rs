@@ -12,8 +12,9 @@ mod training;
 
 use std::process::ExitCode;
 
-use slt_models::{Checkpoint, Device, DeviceKind};
+use slt_models::{Device, DeviceKind};
 use slt_report::{Args, Findings, Paper, Store};
+use slt_training::Checkpoint;
 
 use settings::Settings;
 

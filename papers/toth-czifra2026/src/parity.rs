@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use ndarray::{Array2, s};
 use serde::{Deserialize, Serialize};
-use slt_models::{Device, DeviceKind, MlpTarget, TrainPlan, train};
+use slt_models::{Device, DeviceKind, MlpTarget};
 use slt_report::{
     Axis, Colour, Figure, FigureRef, Layer, Legend, Obtained, Panel, Progress, Section, Store,
     Verdict,
 };
 use slt_sampler::{Llc, Points, Probes, Target, default_nbeta, estimate};
+use slt_training::{TrainPlan, train};
 
 use crate::settings::ParityNet;
 

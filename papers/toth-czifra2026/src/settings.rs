@@ -2,8 +2,9 @@
 
 use anyhow::{Context, ensure};
 use serde::{Deserialize, Serialize};
-use slt_models::{Activation, Loss, MlpConfig, Parity, Precision, TrainPlan};
+use slt_models::{Activation, Loss, MlpConfig, Parity, Precision};
 use slt_sampler::{Probes, Sampling};
+use slt_training::TrainPlan;
 
 /// Settings of all experiments; one table of the file each.
 #[derive(Debug, Clone, Serialize, Deserialize)]

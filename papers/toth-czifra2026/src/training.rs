@@ -3,13 +3,13 @@
 use anyhow::Context;
 use ndarray::{Array1, Array2};
 use serde::{Deserialize, Serialize};
-use slt_models::{TrainPlan, train};
 use slt_report::{
     Axis, Colour, Figure, FigureRef, Layer, Legend, Obtained, Panel, Progress, Section, Store,
     Verdict,
 };
 use slt_sampler::targets::TanhUnit;
 use slt_sampler::{Llc, Points, Probes, Target, default_nbeta, estimate};
+use slt_training::{TrainPlan, train};
 
 use crate::settings::Training;
 use crate::slices;

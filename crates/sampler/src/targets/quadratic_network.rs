@@ -217,6 +217,18 @@ impl QuadraticNetwork {
         }
     }
 
+    /// The share of samples whose largest output is the one that should be, of every row.
+    pub fn accuracy(&mut self, rows: ArrayView2<f64>) -> Vec<f64> {
+        let of = |w: ArrayView1<f64>| {
+            let w = w.to_slice().expect("rows are contiguous");
+            match &mut self.0 {
+                Precision::Single(network) => network.accuracy(w),
+                Precision::Double(network) => network.accuracy(w),
+            }
+        };
+        rows.rows().into_iter().map(of).collect()
+    }
+
     fn shape(&self) -> Shape {
         match &self.0 {
             Precision::Single(network) => network.shape,
@@ -530,6 +542,24 @@ impl<T: Real> Network<T> {
         }
     }
 
+    fn accuracy(&mut self, w: &[f64]) -> f64 {
+        let (n, n_outputs) = (self.n_samples, self.shape.n_outputs);
+        let mut n_right = 0;
+        self.load(w);
+        for from in (0..n).step_by(BLOCK) {
+            self.take(None, from, n);
+            self.forward(w);
+            for (i, &sample) in self.work.block.iter().enumerate() {
+                let wanted = &self.samples.outputs[sample * n_outputs..][..n_outputs];
+                let outputs = self.work.errors.row(i).iter().zip(wanted);
+                let outputs = outputs.map(|(e, y)| e.to_f64() + y.to_f64());
+                let wanted = largest(wanted.iter().map(|y| y.to_f64()));
+                n_right += usize::from(largest(outputs) == wanted);
+            }
+        }
+        n_right as f64 / n as f64
+    }
+
     fn rows(
         &mut self,
         rows: ArrayView2<f64>,
@@ -548,6 +578,13 @@ impl<T: Real> Network<T> {
             *loss = self.evaluate(w.to_slice().expect("rows are contiguous"), indices, grad);
         }
     }
+}
+
+/// Where the largest value is; the first of several.
+fn largest(values: impl Iterator<Item = f64>) -> Option<usize> {
+    let values = values.enumerate();
+    let best = values.reduce(|best, new| if new.1 > best.1 { new } else { best });
+    best.map(|(index, _)| index)
 }
 
 /// The sum of two rows of weights, and its square.
@@ -757,6 +794,21 @@ mod tests {
         approx::assert_relative_eq!(la[0], lb[0], max_relative = 1e-5);
         for (a, b) in a.iter().zip(&b) {
             approx::assert_relative_eq!(*a, *b, max_relative = 1e-4, epsilon = 1e-5);
+        }
+    }
+
+    /// One unit of weight -1 on each input and V = identity: output c is the square of input c.
+    #[test]
+    fn accuracy_is_a_share_of_samples() {
+        let x = ndarray::array![[1.0, -2.0], [3.0, 1.0], [0.5, 0.1], [-4.0, 3.0]];
+        let y = ndarray::array![[0.0, 1.0], [1.0, 0.0], [0.0, 1.0], [1.0, 0.0]];
+        let target = QuadraticNetwork::dense(2, x.view(), y.view()).expect("fits");
+        let rows = ndarray::array![
+            [-1.0, 0.0, 0.0, -1.0, 1.0, 0.0, 0.0, 1.0],
+            [-1.0, 0.0, 0.0, -1.0, -1.0, 0.0, 0.0, 0.0]
+        ];
+        for mut target in [target.clone(), target.centred().single_precision()] {
+            assert_eq!(target.accuracy(rows.view()), [0.75, 0.5]);
         }
     }
 

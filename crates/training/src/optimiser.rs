@@ -40,10 +40,10 @@ pub struct Sgd {
     pub momentum: f64,
 }
 
-/// Adam with decoupled weight decay (Loshchilov and Hutter 2019, arXiv:1711.05101), as in PyTorch's `AdamW`.
+/// Settings of Adam (Kingma and Ba 2015, arXiv:1412.6980), with either weight decay.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct AdamW {
+pub struct Adam {
     /// Step of the descent.
     pub learning_rate: f64,
     /// Decay rate of the mean gradient.
@@ -52,7 +52,8 @@ pub struct AdamW {
     pub beta2: f64,
     /// Added to the root of the mean squared gradient.
     pub epsilon: f64,
-    /// Weights shrink by `learning_rate * weight_decay` each step.
+    /// [`Optimiser::Adam`] adds `weight_decay * w` to the gradient; under [`Optimiser::AdamW`] weights shrink by
+    /// `learning_rate * weight_decay` each step.
     pub weight_decay: f64,
 }
 
@@ -62,8 +63,10 @@ pub struct AdamW {
 pub enum Optimiser {
     /// Gradient descent with momentum.
     Sgd(Sgd),
-    /// Adam with decoupled weight decay.
-    AdamW(AdamW),
+    /// Adam whose weight decay is part of the gradient, as in PyTorch's `Adam`.
+    Adam(Adam),
+    /// Adam with decoupled weight decay (Loshchilov and Hutter 2019, arXiv:1711.05101), as in PyTorch's `AdamW`.
+    AdamW(Adam),
 }
 
 /// The moments that an optimiser keeps of every row; unused ones have no columns.
@@ -96,13 +99,14 @@ impl Optimiser {
                 )?;
                 check(share(momentum), "momentum", momentum, "a number in [0, 1)")
             }
-            Self::AdamW(AdamW {
-                learning_rate,
-                beta1,
-                beta2,
-                epsilon,
-                weight_decay,
-            }) => {
+            Self::Adam(adam) | Self::AdamW(adam) => {
+                let Adam {
+                    learning_rate,
+                    beta1,
+                    beta2,
+                    epsilon,
+                    weight_decay,
+                } = adam;
                 check(
                     positive(learning_rate),
                     "learning_rate",
@@ -130,7 +134,7 @@ impl Optimiser {
                 first: moment(sgd.momentum != 0.0),
                 second: moment(false),
             },
-            Self::AdamW(_) => OptimiserState {
+            Self::Adam(_) | Self::AdamW(_) => OptimiserState {
                 first: moment(true),
                 second: moment(true),
             },
@@ -165,23 +169,48 @@ impl Optimiser {
                         *w -= sgd.learning_rate * *b;
                     }
                 }
-                Self::AdamW(adamw) => {
+                Self::Adam(adam) | Self::AdamW(adam) => {
                     let mut second = second.row_mut(i);
                     let second = second.as_slice_mut().expect("moments are contiguous");
-                    adamw_row(adamw, step, w, g, first, second);
+                    let decay = match self {
+                        Self::Adam(_) => Decay::Coupled,
+                        _ => Decay::Decoupled,
+                    };
+                    adam_row(adam, decay, step, w, g, first, second);
                 }
             }
         }
     }
 }
 
+/// What weight decay acts on.
+#[derive(Debug, Clone, Copy)]
+enum Decay {
+    /// The gradient.
+    Coupled,
+    /// The weights.
+    Decoupled,
+}
+
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
-fn adamw_row(c: &AdamW, step: u64, w: &mut [f64], g: &[f64], m: &mut [f64], v: &mut [f64]) {
+fn adam_row(
+    c: &Adam,
+    decay: Decay,
+    step: u64,
+    w: &mut [f64],
+    g: &[f64],
+    m: &mut [f64],
+    v: &mut [f64],
+) {
     let t = i32::try_from(step + 1).expect("fewer than 2^31 steps");
-    let keep = 1.0 - c.learning_rate * c.weight_decay;
+    let (pull, keep) = match decay {
+        Decay::Coupled => (c.weight_decay, 1.0),
+        Decay::Decoupled => (0.0, 1.0 - c.learning_rate * c.weight_decay),
+    };
     let rate = c.learning_rate / (1.0 - c.beta1.powi(t));
     let root = (1.0 - c.beta2.powi(t)).sqrt().recip();
     for (((w, &g), m), v) in w.iter_mut().zip(g).zip(m).zip(v) {
+        let g = g + pull * *w;
         *m = c.beta1 * *m + (1.0 - c.beta1) * g;
         *v = c.beta2 * *v + (1.0 - c.beta2) * g * g;
         *w = *w * keep - rate * *m / (v.sqrt() * root + c.epsilon);
@@ -193,7 +222,7 @@ mod tests {
     use super::*;
     use ndarray::array;
 
-    const ADAMW: AdamW = AdamW {
+    const ADAM: Adam = Adam {
         learning_rate: 1e-3,
         beta1: 0.9,
         beta2: 0.999,
@@ -227,7 +256,30 @@ mod tests {
 
     #[test]
     fn adamw_is_pytorchs() {
-        follows(Optimiser::AdamW(ADAMW), &ADAMW_STEPS);
+        follows(Optimiser::AdamW(ADAM), &ADAMW_STEPS);
+    }
+
+    /// The decay of `Adam` is a part of the gradient that `AdamW`, tested against PyTorch, is given without a decay of its own.
+    #[test]
+    fn coupled_decay_is_a_gradient() {
+        let none = Adam {
+            weight_decay: 0.0,
+            ..ADAM
+        };
+        let (coupled, plain) = (Optimiser::Adam(ADAM), Optimiser::AdamW(none));
+        let mut rows = [(); 2].map(|()| array![[0.5, -1.25, 2.0, 0.0]]);
+        let mut states = [coupled.start(1, 4), plain.start(1, 4)];
+        for step in 0..10 {
+            let pulled = gradient(step + 1) + ADAM.weight_decay * &rows[1];
+            let grads = [gradient(step + 1), pulled];
+            for (i, optimiser) in [coupled, plain].iter().enumerate() {
+                let state = &mut states[i];
+                let (first, second) = (state.first.view_mut(), state.second.view_mut());
+                optimiser.step(step, rows[i].view_mut(), &grads[i], first, second);
+            }
+            assert_eq!(rows[0], rows[1]);
+        }
+        assert_ne!(rows[0].column(0)[0], ADAMW_STEPS[9][0]);
     }
 
     #[test]
@@ -258,7 +310,11 @@ mod tests {
     /// Long rows take the vectorised path in whole and in part.
     #[test]
     fn a_row_does_not_feel_its_neighbours() {
-        for optimiser in [Optimiser::AdamW(ADAMW), Optimiser::Sgd(SGD)] {
+        for optimiser in [
+            Optimiser::Adam(ADAM),
+            Optimiser::AdamW(ADAM),
+            Optimiser::Sgd(SGD),
+        ] {
             let d = 37;
             let wave = |scale: f64| {
                 Array2::from_shape_fn((3, d), |(i, j)| scale * ((i * d + j) as f64).cos())
@@ -307,8 +363,8 @@ mod tests {
                 }),
                 "momentum",
             );
-            let adamw = |change: fn(&mut AdamW, f64)| {
-                let mut settings = ADAMW;
+            let adamw = |change: fn(&mut Adam, f64)| {
+                let mut settings = ADAM;
                 change(&mut settings, bad);
                 Optimiser::AdamW(settings)
             };
@@ -332,25 +388,19 @@ mod tests {
             }),
             "momentum",
         );
+        refused(Optimiser::AdamW(Adam { beta2: 1.0, ..ADAM }), "beta2");
         refused(
-            Optimiser::AdamW(AdamW {
-                beta2: 1.0,
-                ..ADAMW
-            }),
-            "beta2",
-        );
-        refused(
-            Optimiser::AdamW(AdamW {
+            Optimiser::AdamW(Adam {
                 epsilon: 0.0,
-                ..ADAMW
+                ..ADAM
             }),
             "epsilon",
         );
-        let edge = AdamW {
+        let edge = Adam {
             beta1: 0.0,
             beta2: 0.0,
             weight_decay: 0.0,
-            ..ADAMW
+            ..ADAM
         };
         assert_eq!(Optimiser::AdamW(edge).validate(), Ok(()));
         assert_eq!(
