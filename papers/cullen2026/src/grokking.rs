@@ -1,0 +1,344 @@
+//! One network over its training: losses, accuracies, λ̂ and the trace of the Hessian, for some seeds.
+
+use anyhow::Context;
+use ndarray::{Array2, Axis as ArrayAxis, s};
+use serde::{Deserialize, Serialize};
+use slt_report::{
+    Axis, Colour, Figure, FigureRef, Layer, Legend, Obtained, Panel, Progress, Section, Store,
+    Verdict,
+};
+use slt_sampler::{Harmonic, Llc, Points, Probes, SpectralSum, Spectrum, Target, estimate};
+use slt_training::{TrainPlan, train};
+
+use crate::measured::column;
+use crate::settings::Grokking;
+use crate::task::mean_and_sd;
+
+/// What is recorded of a seed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Outcome {
+    pub steps: Vec<u64>,
+    /// Loss and accuracy on the pairs to train on, and on the others.
+    pub losses: [Vec<f64>; 2],
+    pub accuracies: [Vec<f64>; 2],
+    /// Steps at which there are estimates.
+    pub estimated: Vec<u64>,
+    pub llcs: Vec<Llc>,
+    /// Traces of the Hessian.
+    pub traces: Vec<SpectralSum>,
+}
+
+#[derive(Serialize)]
+struct Config<'a> {
+    settings: &'a Grokking,
+    seed: u64,
+}
+
+pub fn run(store: &Store, settings: &Grokking) -> anyhow::Result<Vec<Outcome>> {
+    let cell = |seed| {
+        let config = Config { settings, seed };
+        let compute = || compute(store, settings, seed);
+        Ok(store.cell("grokking", &config, "host", compute)?.result)
+    };
+    (0..settings.n_seeds).map(cell).collect()
+}
+
+fn compute(store: &Store, settings: &Grokking, seed: u64) -> anyhow::Result<Outcome> {
+    let [mut target, mut validation] = settings.task.targets()?;
+    let steps = settings.plan.checkpoint_steps();
+    let rows = checkpoints(store, settings, &target, seed)?;
+    let mut losses = [(); 2].map(|()| vec![0.0; steps.len()]);
+    target.loss(rows.view(), &mut losses[0]);
+    validation.loss(rows.view(), &mut losses[1]);
+    let accuracies = [
+        target.accuracy(rows.view()),
+        validation.accuracy(rows.view()),
+    ];
+
+    // every chain around every checkpoint is a row of one ensemble
+    let chosen: Vec<usize> = (0..steps.len()).step_by(settings.estimate_every).collect();
+    let anchors = rows.select(ArrayAxis(0), &chosen);
+    let dynamics = settings.sampling.dynamics(settings.nbeta)?;
+    let points = Points {
+        anchors: anchors.view(),
+        dynamics: &vec![dynamics; chosen.len()],
+        n_chains: settings.sampling.n_chains,
+        from_stream: seed << 32,
+    };
+    let mut plan = settings.sampling.plan(target.n_samples())?;
+    // a chain's weights and gradients fill a core's cache
+    plan.block = 1;
+    let n_steps = points.n_chains * chosen.len() * plan.schedule.n_steps();
+    let progress = Progress::start(&format!("chains of seed {seed}"), n_steps as u64);
+    let found = estimate(&target, &points, &plan, None, &|n| progress.inc(n))?.all()?;
+    let (mut llcs, mut traces) = (Vec::new(), Vec::new());
+    for (i, llc) in found.into_iter().enumerate() {
+        let probes = Probes {
+            stream: (seed << 32) | i as u64,
+            ..settings.probes
+        };
+        let w = anchors.row(i);
+        let spectrum = Spectrum::of(&mut target, w, &probes)?;
+        let schedule = Some(&plan.schedule);
+        let second = Harmonic::from_spectrum(
+            &mut target,
+            w,
+            &spectrum,
+            &dynamics,
+            schedule,
+            probes.n_steps,
+        )?;
+        llcs.push(llc.with_harmonic(second));
+        traces.push(spectrum.sum(|h| h));
+    }
+    Ok(Outcome {
+        estimated: chosen.iter().map(|&i| steps[i]).collect(),
+        steps,
+        losses,
+        accuracies,
+        llcs,
+        traces,
+    })
+}
+
+/// The parameters of a seed at all checkpoints; all seeds are trained together, when the first is asked for.
+fn checkpoints<T: Target + Clone + Send + Sync>(
+    store: &Store,
+    settings: &Grokking,
+    target: &T,
+    seed: u64,
+) -> anyhow::Result<Array2<f64>> {
+    let Grokking { task, plan, .. } = settings;
+    let seeds: Vec<u64> = (0..settings.n_seeds).collect();
+    let config = serde_json::to_string(&(task, settings.n_seeds, settings.init_seed, plan))?;
+    let folder = store.checkpoints_of("grokking", &config, "host")?;
+    let n_threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let progress = Progress::start("training", plan.n_steps * settings.n_seeds);
+    train(
+        target,
+        plan,
+        task.init(settings.init_seed, &seeds),
+        &seeds,
+        &folder,
+        &config,
+        n_threads,
+        &|n| progress.inc(n),
+    )?;
+    let steps = plan.checkpoint_steps();
+    let mut rows = Array2::zeros((steps.len(), task.n_params()));
+    for (mut row, &step) in rows.rows_mut().into_iter().zip(&steps) {
+        let all = TrainPlan::load_rows(&folder, step, &config)?;
+        row.assign(&all.slice(s![seed as usize, ..]));
+    }
+    Ok(rows)
+}
+
+/// The first step at which the curve has reached `level`.
+fn first_step(outcome: &Outcome, curve: &[f64], level: f64) -> Option<u64> {
+    let at = curve.iter().position(|&v| v >= level)?;
+    Some(outcome.steps[at])
+}
+
+/// λ̂ of each seed at its estimates.
+fn means(outcome: &Outcome) -> Vec<f64> {
+    outcome.llcs.iter().map(|llc| llc.mean).collect()
+}
+
+fn peak(outcome: &Outcome) -> (u64, f64) {
+    let all = outcome.estimated.iter().copied().zip(means(outcome));
+    all.fold((0, f64::NEG_INFINITY), |best, new| {
+        if new.1 > best.1 { new } else { best }
+    })
+}
+
+/// Mean over seeds, and its standard error.
+fn over_seeds(values: &[f64]) -> (f64, f64) {
+    let n = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / n;
+    let squares = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>();
+    (mean, (squares / (n - 1.0) / n).sqrt())
+}
+
+/// When something was reached, by the seeds that did; `fine` says whether at the right time.
+fn onset(id: &str, steps: &[u64], n_seeds: usize, fine: bool, what: &str) -> Obtained {
+    Obtained {
+        id: id.into(),
+        value: steps.iter().sum::<u64>() as f64 / steps.len() as f64,
+        mcse: None,
+        reference: None,
+        verdict: match steps {
+            [] => Verdict::NotComparable,
+            _ => Verdict::of_claim(2 * steps.len() > n_seeds && fine),
+        },
+        note: format!(
+            "{what}: first checkpoints of {} of {n_seeds} seeds, {steps:?}, and their mean",
+            steps.len()
+        ),
+    }
+}
+
+pub fn obtained(outcomes: &[Outcome]) -> Vec<Obtained> {
+    let n = outcomes.len();
+    let row = |id: &str, values: &[f64], paper: f64, note: String| {
+        let (value, error) = over_seeds(values);
+        Obtained {
+            id: id.into(),
+            value,
+            mcse: Some(error),
+            reference: None,
+            verdict: Verdict::of_claim((value / paper - 1.0).abs() < 0.1),
+            note,
+        }
+    };
+    let peaks: Vec<_> = outcomes.iter().map(peak).collect();
+    let values: Vec<f64> = peaks.iter().map(|p| p.1).collect();
+    let last = |o: &Outcome| o.llcs.last().map_or(f64::NAN, |llc| llc.mean);
+    let ends: Vec<f64> = outcomes.iter().map(last).collect();
+    let at = |level: f64, which: usize| -> Vec<u64> {
+        let of = |o: &Outcome| first_step(o, &o.accuracies[which], level);
+        outcomes.iter().filter_map(of).collect()
+    };
+    let (memorised, generalised) = (at(1.0, 0), at(0.95, 1));
+    let share = |o: &Outcome| {
+        let shares = o
+            .llcs
+            .iter()
+            .filter_map(|llc| Some(llc.harmonic?.expected().value / llc.mean));
+        let shares: Vec<f64> = shares.collect();
+        shares.iter().copied().fold(0.0, f64::max)
+    };
+    let shares: Vec<f64> = outcomes.iter().map(share).collect();
+    let start: Vec<f64> = outcomes.iter().map(|o| means(o)[0]).collect();
+    let (start, start_error) = over_seeds(&start);
+    vec![
+        row("llc-peak", &values, 5021.4, format!(
+            "{n} seeds, error over seeds; within a tenth agrees. Peaks at steps {:?}",
+            peaks.iter().map(|p| p.0).collect::<Vec<_>>()
+        )),
+        row("llc-end", &ends, 4705.3, format!(
+            "as above. The untrained network has {start:.0} ± {start_error:.0}"
+        )),
+        onset("memorised", &memorised, n, memorised.iter().all(|&s| s <= 2000), "training accuracy 1"),
+        onset(
+            "generalised",
+            &generalised,
+            n,
+            generalised.iter().all(|s| (10_000..=20_000).contains(s)),
+            "validation accuracy 0.95",
+        ),
+        Obtained {
+            id: "local".into(),
+            value: over_seeds(&shares).0,
+            mcse: Some(over_seeds(&shares).1),
+            reference: None,
+            verdict: Verdict::of_claim(over_seeds(&shares).0 > 0.5),
+            note: "the most that the same chains would give on the second order of the loss at w*, as a share of λ̂, over all checkpoints".into(),
+        },
+    ]
+}
+
+pub fn section(
+    store: &Store,
+    settings: &Grokking,
+    outcomes: &[Outcome],
+) -> anyhow::Result<Section> {
+    let first = outcomes.first().context("a seed")?;
+    let floats = |steps: &[u64]| steps.iter().map(|&s| s as f64).collect::<Vec<_>>();
+    let (steps, estimated) = (floats(&first.steps), floats(&first.estimated));
+    let curve = |x: &[f64], curves: &[Vec<f64>], label: &str, colour| -> anyhow::Result<_> {
+        let (mean, sd) = mean_and_sd(&curves.iter().map(Vec::as_slice).collect::<Vec<_>>())?;
+        let edge = |sign: f64| {
+            mean.iter()
+                .zip(&sd)
+                .map(|(m, s)| m + sign * s)
+                .collect::<Vec<_>>()
+        };
+        Ok([
+            Layer::band(x, edge(-1.0), edge(1.0)).colour(colour),
+            Layer::line(x, mean.clone()).label(label).colour(colour),
+        ])
+    };
+    let of = |f: &dyn Fn(&Outcome) -> Vec<f64>| outcomes.iter().map(f).collect::<Vec<_>>();
+    let measured = |of: fn(&crate::measured::Checkpoint) -> f64| {
+        Layer::line(column(|c| c.0), column(of))
+            .dashed()
+            .colour(Colour::Grey)
+    };
+    let panel = |title: &str, y: Axis, layers: Vec<Layer>| Panel {
+        title: title.into(),
+        x: Axis::linear("training step"),
+        y,
+        layers,
+        legend: Legend::Above,
+    };
+    let pair = |f: &dyn Fn(&Outcome) -> [Vec<f64>; 2]| -> anyhow::Result<Vec<Layer>> {
+        let train = curve(&steps, &of(&|o| f(o)[0].clone()), "training", Colour::Blue)?;
+        let rest = curve(
+            &steps,
+            &of(&|o| f(o)[1].clone()),
+            "validation",
+            Colour::Vermillion,
+        )?;
+        Ok(train.into_iter().chain(rest).collect())
+    };
+    let mut accuracy = pair(&|o| o.accuracies.clone())?;
+    accuracy.push(measured(|c| c.1));
+    accuracy.push(measured(|c| c.2).label("theirs"));
+    let second = |llc: &Llc| llc.harmonic.map_or(f64::NAN, |h| h.expected().value);
+    let mut llc = curve(&estimated, &of(&means), "λ̂", Colour::Blue)?.to_vec();
+    llc.push(measured(|c| c.3).label("theirs"));
+    let local = of(&|o| o.llcs.iter().map(second).collect());
+    llc.extend(curve(
+        &estimated,
+        &local,
+        "second order alone",
+        Colour::Green,
+    )?);
+    let traces = of(&|o| o.traces.iter().map(|t| t.value).collect());
+    let mut trace = curve(&estimated, &traces, "trace of the Hessian", Colour::Blue)?.to_vec();
+    trace.push(measured(|c| c.4).label("theirs"));
+    Figure {
+        title: String::new(),
+        columns: 2,
+        size: Figure::grid_size(4, 2),
+        panels: vec![
+            panel("Loss", Axis::linear("loss"), pair(&|o| o.losses.clone())?),
+            panel("Accuracy", Axis::linear("accuracy"), accuracy),
+            panel("Estimate", Axis::linear("λ̂"), llc),
+            panel("Curvature", Axis::linear("trace"), trace),
+        ],
+    }
+    .write(&store.figures(), "grokking")?;
+    let sampling = &settings.sampling;
+    let distance: f64 = first
+        .llcs
+        .iter()
+        .filter_map(|llc| llc.distance)
+        .sum::<f64>()
+        / first.llcs.len() as f64;
+    Ok(Section {
+        heading: "3. Grokking of one network".into(),
+        text: vec![format!(
+            "p = {}, K = {}, {} of {} pairs, {} seeds of one split trained together; {} chains of {} steps around each of {} checkpoints of a seed \
+             are rows of one ensemble, ε = {}, γ = {}, nβ = {}. The draws are {distance:.0} away from w* (mean over the draws of the first seed).",
+            settings.task.modulus,
+            settings.task.n_hidden,
+            settings.task.n_train(),
+            settings.task.modulus.pow(2),
+            outcomes.len(),
+            sampling.n_chains,
+            sampling.n_steps,
+            estimated.len(),
+            sampling.step_size,
+            sampling.gamma,
+            settings.nbeta
+        )],
+        figures: vec![FigureRef {
+            name: "grokking".into(),
+            caption: "Mean and standard deviation over seeds, against the authors' own record of one seed (dashed). Second order alone: what the same \
+                      chains would give if the loss were its second order at w*.".into(),
+            alt: "Four panels over the training: losses, accuracies, estimates, traces".into(),
+        }],
+        ..Section::default()
+    })
+}

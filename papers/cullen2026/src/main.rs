@@ -1,0 +1,65 @@
+//! Reproduces Cullen, Estan-Ruiz, Danait and Li (2026), "Grokking as a phase transition between competing basins".
+//!
+//! Load, run what is not recorded yet, draw figures and tables from the records.
+
+mod grokking;
+mod measured;
+mod settings;
+mod sizes;
+mod task;
+mod theorems;
+
+use std::process::ExitCode;
+
+use slt_report::{Args, Findings, Paper, Store};
+use slt_training::Checkpoint;
+
+use settings::Settings;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const PAPER: Paper = Paper {
+    name: "cullen2026",
+    expected: include_str!("../expected.toml"),
+    profiles: &[
+        ("quick", include_str!("../quick.toml")),
+        ("paper", include_str!("../paper.toml")),
+    ],
+};
+
+fn main() -> ExitCode {
+    PAPER.run(check, experiments)
+}
+
+/// All of it runs on the host, whatever the device: the target has an analytic gradient.
+fn check(settings: &Settings, args: &Args) -> anyhow::Result<()> {
+    settings.check()?;
+    anyhow::ensure!(
+        ["cpu", "tch", "cuda"].contains(&args.device.as_str()),
+        "device '{}' is not known; expected cpu, tch or cuda",
+        args.device
+    );
+    Ok(())
+}
+
+fn experiments(store: &Store, settings: &Settings, (): ()) -> anyhow::Result<Findings> {
+    Checkpoint::check_all(&store.checkpoints())?;
+
+    let theorems = theorems::run(store, &settings.theorems)?;
+    let sizes = sizes::run(store, &settings.sizes)?;
+    let grokking = grokking::run(store, &settings.grokking)?;
+    Ok(Findings {
+        obtained: [
+            theorems::obtained(&theorems)?,
+            sizes::obtained(&settings.sizes, &sizes)?,
+            grokking::obtained(&grokking),
+        ]
+        .concat(),
+        sections: vec![
+            theorems::section(store, &settings.theorems, &theorems)?,
+            sizes::section(store, &settings.sizes, &sizes)?,
+            grokking::section(store, &settings.grokking, &grokking)?,
+        ],
+    })
+}

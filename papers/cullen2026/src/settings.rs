@@ -1,0 +1,131 @@
+//! The experiment file: every setting of every figure.
+
+use anyhow::{Context, ensure};
+use serde::{Deserialize, Serialize};
+use slt_sampler::{Probes, Sampling};
+use slt_training::TrainPlan;
+
+use crate::task::{Task, check_batch};
+
+/// Settings of all experiments.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    pub grokking: Grokking,
+    pub sizes: Sizes,
+    pub theorems: Theorems,
+}
+
+/// One network over its training, for some seeds.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Grokking {
+    pub task: Task,
+    pub n_seeds: u64,
+    /// Seed of the initial weights.
+    pub init_seed: u64,
+    pub plan: TrainPlan,
+    /// Every so many checkpoints have an estimate.
+    pub estimate_every: usize,
+    pub nbeta: f64,
+    pub sampling: Sampling,
+    pub probes: Probes,
+}
+
+/// Networks of several sizes.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sizes {
+    /// p and K of the figure over p, in increasing order.
+    pub moduli: Vec<usize>,
+    pub widths_of_moduli: Vec<usize>,
+    /// K and p of the figure over K.
+    pub widths: Vec<usize>,
+    pub moduli_of_widths: Vec<usize>,
+    pub train_fraction: f64,
+    /// Seed of splits and initial weights.
+    pub seed: u64,
+    pub n_seeds: u64,
+    pub plan: TrainPlan,
+    pub nbeta: f64,
+    pub sampling: Sampling,
+    pub probes: Probes,
+}
+
+/// Small networks whose learning coefficient is known.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Theorems {
+    /// (d, p, K) of networks with generic inputs.
+    pub generic: Vec<[u32; 3]>,
+    /// (p, K) of networks for modular addition.
+    pub modular: Vec<[u32; 2]>,
+    pub seed: u64,
+    pub nbeta: f64,
+    pub sampling: Sampling,
+}
+
+impl Sizes {
+    /// All (p, K), those of both figures once.
+    pub fn all(&self) -> Vec<(usize, usize)> {
+        let product = |moduli: &[usize], widths: &[usize]| -> Vec<_> {
+            let pairs = |&p: &usize| widths.iter().map(move |&k| (p, k)).collect::<Vec<_>>();
+            moduli.iter().flat_map(pairs).collect()
+        };
+        let mut all = product(&self.moduli, &self.widths_of_moduli);
+        all.extend(product(&self.moduli_of_widths, &self.widths));
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+
+    pub fn task(&self, (modulus, n_hidden): (usize, usize)) -> Task {
+        Task {
+            modulus,
+            n_hidden,
+            train_fraction: self.train_fraction,
+            seed: self.seed,
+        }
+    }
+}
+
+impl Settings {
+    /// Refuses, before any work, what no experiment can be run with.
+    pub fn check(&self) -> anyhow::Result<()> {
+        let g = &self.grokking;
+        trained(&g.task, &g.plan, &g.sampling, g.nbeta).context("[grokking]")?;
+        ensure!(
+            g.n_seeds >= 2,
+            "[grokking] n_seeds is {}; expected at least 2",
+            g.n_seeds
+        );
+        ensure!(
+            g.estimate_every > 0,
+            "[grokking] estimate_every is 0; expected at least 1"
+        );
+        let s = &self.sizes;
+        for size in s.all() {
+            trained(&s.task(size), &s.plan, &s.sampling, s.nbeta).context("[sizes]")?;
+        }
+        for (name, values) in [("moduli", &s.moduli), ("widths", &s.widths)] {
+            ensure!(
+                values.len() >= 3 && values.is_sorted_by(|a, b| a < b),
+                "[sizes] {name} is {values:?}; expected at least 3 in increasing order"
+            );
+        }
+        ensure!(s.n_seeds > 0, "[sizes] n_seeds is 0; expected at least 1");
+        let t = &self.theorems;
+        t.sampling.dynamics(t.nbeta).context("[theorems]")?;
+        t.sampling.plan(usize::MAX).context("[theorems]")?;
+        Ok(())
+    }
+}
+
+fn trained(task: &Task, plan: &TrainPlan, sampling: &Sampling, nbeta: f64) -> anyhow::Result<()> {
+    task.check()?;
+    check_batch(task, plan.batch_size)?;
+    plan.check(task.n_train())?;
+    sampling.dynamics(nbeta)?;
+    sampling.plan(task.n_train())?;
+    Ok(())
+}

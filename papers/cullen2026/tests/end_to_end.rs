@@ -1,0 +1,70 @@
+//! The program as it is run: a whole experiment, a second run, a report alone, and what it must refuse.
+
+#[path = "../../program.rs"]
+mod program;
+
+use std::fs;
+
+use program::{Program, RUN, find};
+
+fn program() -> Program {
+    Program::new(env!("CARGO_BIN_EXE_cullen2026"), include_str!("small.toml"))
+}
+
+#[test]
+fn a_whole_run_a_cached_one_and_a_report() {
+    let shown = ["1. Theorems", "2. λ̂ against p and K", "3. Grokking", "<svg"];
+    program().check_whole_run(&shown, 3 + 5 + 2);
+}
+
+#[test]
+fn bad_settings_and_arguments_are_refused_by_name() {
+    let program = program();
+    program.refuse_settings("seed = 1", "sed = 1", &["bad.toml", "sed"]);
+    program.refuse_settings(
+        "modulus = 5",
+        "modulus = 1",
+        &["modulus is 1", "at least 2"],
+    );
+    program.refuse_settings(
+        "n_hidden = 8, train_fraction = 0.4",
+        "n_hidden = 8, train_fraction = 1.0",
+        &["train_fraction is 1", "less than 1"],
+    );
+    program.refuse_settings(
+        "batch_size = 4, n_steps",
+        "batch_size = 11, n_steps",
+        &["[grokking]", "batch_size is 11", "10"],
+    );
+    program.refuse_settings(
+        "batch_size = 2, seed",
+        "batch_size = 4, seed",
+        &["[sizes]", "batch_size is 4"],
+    );
+    program.refuse_settings("[4, 6, 8]", "[4, 8]", &["widths is [4, 8]", "at least 3"]);
+    program.refuse_settings(
+        "learning_rate = 1e-3",
+        "learning_rate = -1.0",
+        &["learning_rate is -1"],
+    );
+    program.refuse_settings(
+        "estimate_every = 2",
+        "estimate_every = 0",
+        &["estimate_every is 0"],
+    );
+    program.refuse_settings("step_size = 5e-4", "step_size = nan", &["step_size is NaN"]);
+    program.refuse(&["--profile", "slow"], &["slow", "quick, paper"]);
+    program.refuse(&["--device", "tpu"], &["tpu", "cpu, tch or cuda"]);
+    program.refuse(&["--report-only"], &["make reproduce"]);
+}
+
+/// A checkpoint that is not whole is noticed before any work.
+#[test]
+fn a_damaged_checkpoint_is_named() {
+    let program = program();
+    program.succeed(&RUN);
+    let checkpoints = program.output("checkpoints");
+    let file = find(&find(&checkpoints, "grokking"), "step-0000020");
+    fs::write(file, "truncated").expect("written");
+    program.refuse(&RUN, &["step-0000020", "truncated or damaged"]);
+}
