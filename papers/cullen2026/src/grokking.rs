@@ -102,7 +102,7 @@ fn compute(store: &Store, settings: &Grokking, seed: u64) -> anyhow::Result<Outc
 }
 
 /// The parameters of a seed at all checkpoints; all seeds are trained together, when the first is asked for.
-fn checkpoints<T: Target + Clone + Send + Sync>(
+pub fn checkpoints<T: Target + Clone + Send + Sync>(
     store: &Store,
     settings: &Grokking,
     target: &T,

@@ -3,6 +3,7 @@
 //! Load, run what is not recorded yet, draw figures and tables from the records.
 
 mod grokking;
+mod heat;
 mod measured;
 mod settings;
 mod sizes;
@@ -49,17 +50,20 @@ fn experiments(store: &Store, settings: &Settings, (): ()) -> anyhow::Result<Fin
     let theorems = theorems::run(store, &settings.theorems)?;
     let sizes = sizes::run(store, &settings.sizes)?;
     let grokking = grokking::run(store, &settings.grokking)?;
+    let heat = heat::run(store, &settings.heat, &settings.grokking)?;
     Ok(Findings {
         obtained: [
             theorems::obtained(&theorems)?,
             sizes::obtained(&settings.sizes, &sizes)?,
             grokking::obtained(&grokking),
+            heat::obtained(&settings.heat, &heat),
         ]
         .concat(),
         sections: vec![
             theorems::section(store, &settings.theorems, &theorems)?,
             sizes::section(store, &settings.sizes, &sizes)?,
             grokking::section(store, &settings.grokking, &grokking)?,
+            heat::section(store, &settings.heat, &heat)?,
         ],
     })
 }

@@ -14,6 +14,7 @@ pub struct Settings {
     pub grokking: Grokking,
     pub sizes: Sizes,
     pub theorems: Theorems,
+    pub heat: Heat,
 }
 
 /// One network over its training, for some seeds.
@@ -65,6 +66,17 @@ pub struct Theorems {
     pub sampling: Sampling,
 }
 
+/// The map over ε and γ around the trained network of `grokking`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Heat {
+    pub step_sizes: Vec<f64>,
+    pub gammas: Vec<f64>,
+    /// Step size and γ in it are not used.
+    pub sampling: Sampling,
+    pub probes: Probes,
+}
+
 impl Sizes {
     /// All (p, K), those of both figures once.
     pub fn all(&self) -> Vec<(usize, usize)> {
@@ -114,6 +126,15 @@ impl Settings {
             );
         }
         ensure!(s.n_seeds > 0, "[sizes] n_seeds is 0; expected at least 1");
+        let h = &self.heat;
+        for (name, values) in [("step_sizes", &h.step_sizes), ("gammas", &h.gammas)] {
+            let increasing = values.is_sorted_by(|a, b| a < b);
+            ensure!(
+                values.len() >= 2 && increasing && values.iter().all(|&v| 0.0 < v && v.is_finite()),
+                "[heat] {name} is {values:?}; expected increasing positive numbers, at least 2"
+            );
+        }
+        h.sampling.plan(g.task.n_train()).context("[heat]")?;
         let t = &self.theorems;
         t.sampling.dynamics(t.nbeta).context("[theorems]")?;
         t.sampling.plan(usize::MAX).context("[theorems]")?;

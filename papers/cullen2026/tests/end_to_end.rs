@@ -14,7 +14,7 @@ fn program() -> Program {
 #[test]
 fn a_whole_run_a_cached_one_and_a_report() {
     let shown = ["1. Theorems", "2. λ̂ against p and K", "3. Grokking", "<svg"];
-    program().check_whole_run(&shown, 3 + 5 + 2);
+    program().check_whole_run(&shown, 3 + 5 + 2 + 1);
 }
 
 #[test]
@@ -53,6 +53,11 @@ fn bad_settings_and_arguments_are_refused_by_name() {
         &["estimate_every is 0"],
     );
     program.refuse_settings("step_size = 5e-4", "step_size = nan", &["step_size is NaN"]);
+    program.refuse_settings(
+        "gammas = [5.0, 50.0]",
+        "gammas = [50.0, 5.0]",
+        &["[heat] gammas is [50.0, 5.0]"],
+    );
     program.refuse(&["--profile", "slow"], &["slow", "quick, paper"]);
     program.refuse(&["--device", "tpu"], &["tpu", "cpu, tch or cuda"]);
     program.refuse(&["--report-only"], &["make reproduce"]);
