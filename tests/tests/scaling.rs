@@ -128,6 +128,7 @@ fn rungs_have_the_exact_law() {
             nbetas: Some((1e3, 1e10)),
             n_rungs: 8,
             relative_error: 0.01,
+            max_evaluations: 20_000_000,
             ..ScalingRequest::new(1.0, seed)
         };
         let case = crossing(&[1, 1]);

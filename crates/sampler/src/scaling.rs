@@ -8,7 +8,8 @@
 //! 3. `sK` and its square are replaced by themselves less their regression on numbers of mean zero, so that most of their
 //!    variance is gone: for a block in which the loss is quadratic, `f - E[f | others]`; for others, integration by parts,
 //!    `E[div φ - φ·∇U] = 0`, along `w - w*`. Where the first round's errors are too large, a second has more particles.
-//! 4. [`fit_scaling_law`] is fitted to all rungs or, if no law holds there, to the colder ones.
+//! 4. [`fit_scaling_law`] is fitted to all rungs or, if no law holds there, to the colder ones. Where two multiplicities have nearly the
+//!    same score, a ladder of three times as many particles decides, as long as the budget lasts.
 //!
 //! **Errors** are the spread of 32 independent populations, and at least `1/n` of the mean for n particles, as none of them may have
 //! visited a part of that weight. Those of E and Var at one rung are correlated, which the fit is told; those of neighbouring
@@ -40,6 +41,9 @@ const N_TRIAL: usize = 24;
 const HOTTEST: f64 = 1.0 / 3.0;
 /// The largest mean error of the energies of conditional draws, which are exact but for rounding.
 const MOST_ROUNDING: f64 = 2e-4;
+/// Preference of a multiplicity below which a ladder of more particles is climbed, and how many times as many.
+const DECIDED: f64 = 6.0;
+const GROWTH: usize = 3;
 /// Rungs that are fitted at least.
 const LEAST_RUNGS: usize = 8;
 /// Probability of a chi-square below which no law holds on the rungs.
@@ -65,14 +69,14 @@ pub struct ScalingRequest {
 }
 
 impl ScalingRequest {
-    /// 16 rungs as cold as rounding allows, at errors of 0.2 %, for at most `10⁸` evaluations.
+    /// 16 rungs as cold as rounding allows, at errors of 0.2 %, for at most `4·10⁸` evaluations.
     pub fn new(gamma: f64, seed: u64) -> Self {
         Self {
             gamma,
             nbetas: None,
             n_rungs: 16,
             relative_error: 0.002,
-            max_evaluations: 100_000_000,
+            max_evaluations: 400_000_000,
             seed,
             n_threads: std::thread::available_parallelism().map_or(1, usize::from),
         }
@@ -261,47 +265,50 @@ pub fn estimate_scaling<T: Target + Clone + Send + Sync>(
     let affordable = request.max_evaluations as f64 / first.n_evaluations as f64;
     annealing.n_particles =
         N_PARTICLES.max((N_TRIAL_PARTICLES as f64 * wanted.min(affordable)) as usize);
-    annealing.from_stream = N_POPULATIONS as u64;
-    let ladder = climb(&annealing, target, &nbetas, progress)?;
-    log.push(ladder.describe(&annealing));
-    if ladder.rungs.len() < LEAST_RUNGS {
-        let nbeta = ladder.ended.unwrap_or(coldest);
-        return Err(ScalingError::Rounding { nbeta, coldest });
-    }
-    let n_evaluations = first.n_evaluations + ladder.n_evaluations;
-    let correlation = ladder.correlation();
-    let points = ladder.points(scale, correlation);
     let max_multiplicity = u32::try_from(anchor.len()).unwrap_or(u32::MAX);
-    let mut n_fitted = points.len();
-    let fit = loop {
-        let fit = fit_scaling_law(&points[points.len() - n_fitted..], max_multiplicity)?;
-        if fit.best.probability() >= LEAST_PROBABILITY || n_fitted <= LEAST_RUNGS {
-            break fit;
+    let mut n_evaluations = first.n_evaluations;
+    let (ladder, fit, n_fitted) = loop {
+        annealing.from_stream += N_POPULATIONS as u64;
+        let ladder = climb(&annealing, target, &nbetas, progress)?;
+        log.push(ladder.describe(&annealing));
+        if ladder.rungs.len() < LEAST_RUNGS {
+            let nbeta = ladder.ended.unwrap_or(coldest);
+            return Err(ScalingError::Rounding { nbeta, coldest });
         }
-        n_fitted -= 1;
+        n_evaluations += ladder.n_evaluations;
+        let points = ladder.points(scale, ladder.correlation());
+        let mut n_fitted = points.len();
+        let fit = loop {
+            let fit = fit_scaling_law(&points[points.len() - n_fitted..], max_multiplicity)?;
+            if fit.best.probability() >= LEAST_PROBABILITY || n_fitted <= LEAST_RUNGS {
+                break fit;
+            }
+            n_fitted -= 1;
+        };
+        log.push(format!(
+            "fitted from nβ = {:.1e} on, chi-square {:.1} for {} degrees of freedom; m = {} preferred by {:.1}",
+            ladder.rungs[points.len() - n_fitted].nbeta,
+            fit.best.chi_square,
+            fit.best.dof,
+            fit.best.multiplicity,
+            preference(&fit)
+        ));
+        let next = GROWTH as u64 * ladder.n_evaluations;
+        if preference(&fit) >= DECIDED || n_evaluations + next > request.max_evaluations {
+            break (ladder, fit, n_fitted);
+        }
+        annealing.n_particles *= GROWTH;
     };
-    log.push(format!(
-        "fitted from nβ = {:.1e} on, chi-square {:.1} for {} degrees of freedom",
-        ladder.rungs[points.len() - n_fitted].nbeta,
-        fit.best.chi_square,
-        fit.best.dof
-    ));
     let best = fit.best;
-    let others = fit
-        .by_multiplicity
-        .iter()
-        .filter(|law| law.multiplicity != best.multiplicity);
     Ok(Scaling {
         lambda: best.lambda,
         lambda_error: fit.lambda_error(),
         multiplicity: best.multiplicity,
-        preference: others
-            .map(|law| law.score - best.score)
-            .fold(f64::INFINITY, f64::min),
+        preference: preference(&fit),
         fit,
         n_fitted,
         free_energy: free_energy_difference(&ladder.rungs)?,
-        correlation,
+        correlation: ladder.correlation(),
         n_blocks: (n_quadratic, blocks.len() - n_quadratic),
         n_particles: N_POPULATIONS * annealing.n_particles,
         n_evaluations,
@@ -309,6 +316,16 @@ pub fn estimate_scaling<T: Target + Clone + Send + Sync>(
         rungs: ladder.rungs,
         log,
     })
+}
+
+/// By how much the best score is better than that of the best law of another multiplicity.
+fn preference(fit: &ScalingFit) -> f64 {
+    let best = &fit.best;
+    let others = fit.by_multiplicity.iter();
+    others
+        .filter(|law| law.multiplicity != best.multiplicity)
+        .map(|law| law.score - best.score)
+        .fold(f64::INFINITY, f64::min)
 }
 
 fn check<T: Target>(
