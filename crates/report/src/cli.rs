@@ -44,6 +44,9 @@ pub enum SettingsError {
         /// Those there are.
         known: String,
     },
+    /// The device is of no known kind.
+    #[error("device '{0}' is not known; expected cpu, tch or cuda")]
+    Device(String),
     /// The file cannot be read.
     #[error("cannot read the settings {}: {source}", file.display())]
     Read {
@@ -63,6 +66,17 @@ pub enum SettingsError {
 }
 
 impl Args {
+    /// Refuses a device of no known kind, for a paper that runs on the host whatever the device.
+    ///
+    /// # Errors
+    /// [`SettingsError::Device`] names it.
+    pub fn check_device(&self) -> Result<(), SettingsError> {
+        match self.device.as_str() {
+            "cpu" | "tch" | "cuda" => Ok(()),
+            _ => Err(SettingsError::Device(self.device.clone())),
+        }
+    }
+
     /// The settings asked for, and the name of their profile (`custom` for a file of one's own).
     ///
     /// `built_in` holds pairs of a profile's name and its TOML text.

@@ -291,10 +291,10 @@ pub fn estimate_scaling<T: Target + Clone + Send + Sync>(
             fit.best.chi_square,
             fit.best.dof,
             fit.best.multiplicity,
-            preference(&fit)
+            fit.preference()
         ));
         let next = GROWTH as u64 * ladder.n_evaluations;
-        if preference(&fit) >= DECIDED || n_evaluations + next > request.max_evaluations {
+        if fit.preference() >= DECIDED || n_evaluations + next > request.max_evaluations {
             break (ladder, fit, n_fitted);
         }
         annealing.n_particles *= GROWTH;
@@ -304,7 +304,7 @@ pub fn estimate_scaling<T: Target + Clone + Send + Sync>(
         lambda: best.lambda,
         lambda_error: fit.lambda_error(),
         multiplicity: best.multiplicity,
-        preference: preference(&fit),
+        preference: fit.preference(),
         fit,
         n_fitted,
         free_energy: free_energy_difference(&ladder.rungs)?,
@@ -316,16 +316,6 @@ pub fn estimate_scaling<T: Target + Clone + Send + Sync>(
         rungs: ladder.rungs,
         log,
     })
-}
-
-/// By how much the best score is better than that of the best law of another multiplicity.
-fn preference(fit: &ScalingFit) -> f64 {
-    let best = &fit.best;
-    let others = fit.by_multiplicity.iter();
-    others
-        .filter(|law| law.multiplicity != best.multiplicity)
-        .map(|law| law.score - best.score)
-        .fold(f64::INFINITY, f64::min)
 }
 
 fn check<T: Target>(

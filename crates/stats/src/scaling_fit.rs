@@ -113,6 +113,15 @@ impl ScalingFit {
             .collect()
     }
 
+    /// How much worse the score of the next best m is; infinite where there is one alone.
+    pub fn preference(&self) -> f64 {
+        let others = self.by_multiplicity.iter();
+        others
+            .filter(|law| law.multiplicity != self.best.multiplicity)
+            .map(|law| law.score - self.best.score)
+            .fold(f64::INFINITY, f64::min)
+    }
+
     /// The standard error of the best λ with the choice of m in it, `√(Σ_m p_m (error_m² + (λ_m − λ)²))`: each law counts by its
     /// probability (Burnham and Anderson 2002, *Model selection and multimodel inference*, section 4.3).
     pub fn lambda_error(&self) -> f64 {

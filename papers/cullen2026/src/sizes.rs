@@ -8,7 +8,7 @@ use slt_report::{
     Axis, Colour, Figure, FigureRef, Layer, Legend, Obtained, Panel, Progress, Section, Store,
     Verdict,
 };
-use slt_sampler::{Harmonic, Llc, Points, Spectrum, estimate};
+use slt_sampler::{Harmonic, Llc, Points, estimate};
 use slt_stats::least_squares;
 use slt_theory::quadratic_theorems::corollary_5_4_v3;
 use slt_training::train;
@@ -98,10 +98,8 @@ fn compute(store: &Store, settings: &Sizes, size: (usize, usize)) -> anyhow::Res
     let progress = Progress::start("chains", n_steps as u64);
     let mut llcs = estimate(&target, &points, &plan, None, &|n| progress.inc(n))?.all()?;
     let w = anchors.row(0);
-    let spectrum = Spectrum::of(&mut target, w, &settings.probes)?;
-    let (schedule, n_lanczos) = (Some(&plan.schedule), settings.probes.n_steps);
-    let second =
-        Harmonic::from_spectrum(&mut target, w, &spectrum, &dynamics, schedule, n_lanczos)?;
+    let schedule = Some(&plan.schedule);
+    let second = Harmonic::at(&mut target, w, &dynamics, schedule, &settings.probes)?;
     let zero = llcs.pop().context("an estimate")?;
     llcs[0] = llcs[0].clone().with_harmonic(second);
     let rows = trained.rows.view();

@@ -33,12 +33,7 @@ fn main() -> ExitCode {
 /// All chains run on the host, whatever the device: their targets have analytic gradients.
 fn check(settings: &Settings, args: &Args) -> anyhow::Result<()> {
     settings.check()?;
-    anyhow::ensure!(
-        ["cpu", "tch", "cuda"].contains(&args.device.as_str()),
-        "device '{}' is not known; expected cpu, tch or cuda",
-        args.device
-    );
-    Ok(())
+    Ok(args.check_device()?)
 }
 
 fn experiments(store: &Store, settings: &Settings, (): ()) -> anyhow::Result<Findings> {
