@@ -81,7 +81,7 @@ fn training(c: &mut Criterion) {
             optimiser.step(
                 step,
                 rows.view_mut(),
-                &grad,
+                grad.view(),
                 moments.first.view_mut(),
                 moments.second.view_mut(),
             );

@@ -1,4 +1,4 @@
-//! Estimates with standard errors: MCSE, ESS, R-hat, z-test, regression, the scaling law over temperatures.
+//! Estimates with standard errors: MCSE, ESS, R-hat, z-test, regression, rank correlation, the scaling law over temperatures.
 //!
 //! Charter: a number computed from draws, and how far it can be trusted. Input is plain arrays,
 //! draws as `[n_chains, n_draws]`.
@@ -15,6 +15,7 @@ mod ess;
 mod estimate;
 mod mcse;
 mod quantile;
+mod rank_correlation;
 mod rank_normalisation;
 #[cfg(test)]
 mod reference_chains;
@@ -28,6 +29,7 @@ pub use ess::{ess_bulk, ess_mean, ess_tail};
 pub use estimate::{Estimate, EstimateError};
 pub use mcse::mcse_mean;
 pub use quantile::{QuantileError, ecdf, quantile};
+pub use rank_correlation::{RankCorrelation, RankCorrelationError, rank_correlation};
 pub use regression::{LeastSquares, RegressionError, least_squares, line};
 pub use rhat::{rhat, rhat_basic};
 pub use scaling_fit::{

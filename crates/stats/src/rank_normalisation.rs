@@ -9,7 +9,7 @@ use ndarray::{Array2, ArrayView2};
 use statrs::distribution::{ContinuousCDF, Normal};
 
 /// Average ranks, from 1, among all entries; finite entries only.
-fn average_ranks(draws: ArrayView2<f64>) -> Array2<f64> {
+pub(crate) fn average_ranks(draws: ArrayView2<f64>) -> Array2<f64> {
     let values: Vec<f64> = draws.iter().copied().collect();
     let mut order: Vec<usize> = (0..values.len()).collect();
     order.sort_unstable_by(|&i, &j| values[i].total_cmp(&values[j]));

@@ -1,7 +1,7 @@
 //! Optimisers on rows, with PyTorch's update formulas.
 
 use multiversion::multiversion;
-use ndarray::{Array2, ArrayViewMut2, Axis};
+use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis};
 use serde::{Deserialize, Serialize};
 
 /// Why an optimiser's settings are refused.
@@ -148,13 +148,14 @@ impl Optimiser {
         &self,
         step: u64,
         mut rows: ArrayViewMut2<f64>,
-        grad: &Array2<f64>,
+        grad: ArrayView2<f64>,
         mut first: ArrayViewMut2<f64>,
         mut second: ArrayViewMut2<f64>,
     ) {
         for (i, mut w) in rows.axis_iter_mut(Axis(0)).enumerate() {
             let w = w.as_slice_mut().expect("rows are contiguous");
-            let g = grad.row(i).to_slice().expect("gradients are contiguous");
+            let g = grad.index_axis_move(Axis(0), i);
+            let g = g.to_slice().expect("gradients are contiguous");
             let mut first = first.row_mut(i);
             let first = first.as_slice_mut().expect("moments are contiguous");
             match self {
@@ -244,7 +245,13 @@ mod tests {
         let mut state = optimiser.start(1, 4);
         for (step, expected) in (0..).zip(reference) {
             let (first, second) = (state.first.view_mut(), state.second.view_mut());
-            optimiser.step(step, rows.view_mut(), &gradient(step + 1), first, second);
+            optimiser.step(
+                step,
+                rows.view_mut(),
+                gradient(step + 1).view(),
+                first,
+                second,
+            );
             for (&w, &expected) in rows.iter().zip(expected) {
                 assert!(
                     (w - expected).abs() <= 1e-12 * expected.abs(),
@@ -275,7 +282,7 @@ mod tests {
             for (i, optimiser) in [coupled, plain].iter().enumerate() {
                 let state = &mut states[i];
                 let (first, second) = (state.first.view_mut(), state.second.view_mut());
-                optimiser.step(step, rows[i].view_mut(), &grads[i], first, second);
+                optimiser.step(step, rows[i].view_mut(), grads[i].view(), first, second);
             }
             assert_eq!(rows[0], rows[1]);
         }
@@ -301,7 +308,13 @@ mod tests {
             assert_eq!(state.first.is_empty(), momentum == 0.0);
             for step in 0..5 {
                 let (first, second) = (state.first.view_mut(), state.second.view_mut());
-                optimiser.step(step, rows.view_mut(), &gradient(step + 1), first, second);
+                optimiser.step(
+                    step,
+                    rows.view_mut(),
+                    gradient(step + 1).view(),
+                    first,
+                    second,
+                );
             }
         }
         assert_eq!(rows[0], rows[1]);
@@ -326,14 +339,14 @@ mod tests {
                 optimiser.step(
                     step,
                     rows.view_mut(),
-                    &grad,
+                    grad.view(),
                     state.first.view_mut(),
                     state.second.view_mut(),
                 );
                 optimiser.step(
                     step,
                     alone.view_mut(),
-                    &grad.select(Axis(0), &[1]),
+                    grad.select(Axis(0), &[1]).view(),
                     alone_state.first.view_mut(),
                     alone_state.second.view_mut(),
                 );

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use ndarray::{Array2, ArrayViewMut2, Axis};
+use ndarray::{Array2, ArrayView1, ArrayViewMut2, Axis, s};
 use serde::{Deserialize, Serialize};
 use slt_sampler::stream::Purpose;
 use slt_sampler::{Minibatches, Target};
@@ -27,15 +27,19 @@ pub struct TrainPlan {
     pub seed: u64,
 }
 
-/// An ensemble in training.
+/// An ensemble in training, each row with an optimiser of its own.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Training {
     /// Parameters, shape `[n_rows, d]`.
     pub rows: Array2<f64>,
-    /// The optimiser's moments.
+    /// The optimisers' moments.
     pub moments: OptimiserState,
     /// Steps done.
     pub step: u64,
+    /// Stream of each row's minibatches.
+    streams: Vec<u64>,
+    /// What moves each row.
+    optimisers: Vec<Optimiser>,
 }
 
 /// Why a training stopped.
@@ -156,15 +160,9 @@ pub fn train<T: Target + Clone + Send + Sync>(
     n_threads: usize,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<Training, TrainError> {
-    assert_eq!(start.nrows(), streams.len(), "one stream for each row");
-    assert_eq!(
-        start.ncols(),
-        target.n_params(),
-        "rows have as many columns as the target has parameters"
-    );
     assert!(
-        plan.checkpoint_every > 0 && n_threads > 0,
-        "a plan has a stride between checkpoints, and a thread"
+        plan.checkpoint_every > 0,
+        "a plan has a stride between checkpoints"
     );
     std::fs::create_dir_all(folder).map_err(|source| CheckpointError::Io {
         action: "write",
@@ -172,52 +170,24 @@ pub fn train<T: Target + Clone + Send + Sync>(
         source,
     })?;
     let resume = folder.join("resume.safetensors");
-    let mut training = if resume.exists() {
+    let mut training = Training::new(start, streams, &vec![plan.optimiser; streams.len()]);
+    if resume.exists() {
         let mut saved = Checkpoint::load(&resume, config)?;
-        let moments = OptimiserState {
+        training.moments = OptimiserState {
             first: saved.take("first", &resume)?,
             second: saved.take("second", &resume)?,
         };
-        Training {
-            rows: saved.take("rows", &resume)?,
-            moments,
-            step: saved.step,
-        }
+        training.rows = saved.take("rows", &resume)?;
+        training.step = saved.step;
     } else {
-        let moments = plan.optimiser.start(start.nrows(), start.ncols());
-        let training = Training {
-            rows: start,
-            moments,
-            step: 0,
-        };
         save(&training, folder, config)?;
-        training
-    };
+    }
     progress(training.step * streams.len() as u64);
     for to in plan.checkpoint_steps() {
         if to <= training.step {
             continue;
         }
-        advance(
-            target,
-            plan,
-            &mut training,
-            streams,
-            to,
-            n_threads,
-            progress,
-        );
-        if let Some(row) = training
-            .rows
-            .rows()
-            .into_iter()
-            .position(|row| !row.iter().all(|w| w.is_finite()))
-        {
-            return Err(TrainError::Diverged {
-                row,
-                step: training.step,
-            });
-        }
+        training.advance(target, plan, to, n_threads, progress)?;
         save(&training, folder, config)?;
     }
     Ok(training)
@@ -239,80 +209,154 @@ fn save(training: &Training, folder: &Path, config: &str) -> Result<(), Checkpoi
     checkpoint.save(&folder.join("resume.safetensors"))
 }
 
-/// Steps up to number `to`, rows split over threads.
-fn advance<T: Target + Clone + Send + Sync>(
-    target: &T,
-    plan: &TrainPlan,
-    training: &mut Training,
-    streams: &[u64],
-    to: u64,
-    n_threads: usize,
-    progress: &(dyn Fn(u64) + Sync),
-) {
-    let block = streams.len().div_ceil(n_threads);
-    let from = training.step;
-    let rows = training.rows.axis_chunks_iter_mut(Axis(0), block);
-    let first = training.moments.first.axis_chunks_iter_mut(Axis(0), block);
-    let second = training.moments.second.axis_chunks_iter_mut(Axis(0), block);
-    std::thread::scope(|scope| {
-        for (((rows, first), second), streams) in
-            rows.zip(first).zip(second).zip(streams.chunks(block))
-        {
-            scope.spawn(move || {
-                advance_block(
-                    &mut target.clone(),
-                    plan,
-                    rows,
-                    first,
-                    second,
-                    streams,
-                    from..to,
-                    progress,
-                )
-            });
+impl Training {
+    /// Rows before their first step; row `i` draws its minibatches from the stream `streams[i]` and is moved by `optimisers[i]`.
+    ///
+    /// # Panics
+    /// If a length does not fit, or optimisers keep different moments.
+    pub fn new(start: Array2<f64>, streams: &[u64], optimisers: &[Optimiser]) -> Self {
+        let (n, d) = start.dim();
+        assert_eq!(n, streams.len(), "one stream for each row");
+        assert_eq!(n, optimisers.len(), "one optimiser for each row");
+        let moments = |o: &Optimiser| o.start(0, d);
+        assert!(
+            optimisers
+                .windows(2)
+                .all(|o| moments(&o[0]) == moments(&o[1])),
+            "all rows keep the same moments"
+        );
+        let none = || OptimiserState {
+            first: Array2::zeros((n, 0)),
+            second: Array2::zeros((n, 0)),
+        };
+        Self {
+            moments: optimisers.first().map_or_else(none, |o| o.start(n, d)),
+            rows: start,
+            step: 0,
+            streams: streams.to_vec(),
+            optimisers: optimisers.to_vec(),
         }
-    });
-    training.step = to;
+    }
+
+    /// Takes rows out of the ensemble where `keep` is false; the others go on as if they had never been there.
+    ///
+    /// # Panics
+    /// Unless `keep` has one entry for each row.
+    pub fn retain(&mut self, keep: &[bool]) {
+        assert_eq!(keep.len(), self.streams.len(), "one entry for each row");
+        let kept: Vec<usize> = (0..keep.len()).filter(|&i| keep[i]).collect();
+        for array in [
+            &mut self.rows,
+            &mut self.moments.first,
+            &mut self.moments.second,
+        ] {
+            *array = array.select(Axis(0), &kept);
+        }
+        self.streams = kept.iter().map(|&i| self.streams[i]).collect();
+        self.optimisers = kept.iter().map(|&i| self.optimisers[i]).collect();
+    }
+
+    /// Steps up to number `to` on the minibatches of `plan`, the rows split over threads.
+    ///
+    /// # Errors
+    /// [`TrainError::Diverged`] where a row is not finite.
+    ///
+    /// # Panics
+    /// If rows have not as many columns as the target has parameters, or there is no thread.
+    pub fn advance<T: Target + Clone + Send + Sync>(
+        &mut self,
+        target: &T,
+        plan: &TrainPlan,
+        to: u64,
+        n_threads: usize,
+        progress: &(dyn Fn(u64) + Sync),
+    ) -> Result<(), TrainError> {
+        assert_eq!(
+            self.rows.ncols(),
+            target.n_params(),
+            "rows have as many columns as the target has parameters"
+        );
+        assert!(n_threads > 0, "a thread");
+        let block = self.streams.len().div_ceil(n_threads).max(1);
+        let from = self.step;
+        let rows = self.rows.axis_chunks_iter_mut(Axis(0), block);
+        let first = self.moments.first.axis_chunks_iter_mut(Axis(0), block);
+        let second = self.moments.second.axis_chunks_iter_mut(Axis(0), block);
+        let how = self
+            .streams
+            .chunks(block)
+            .zip(self.optimisers.chunks(block));
+        std::thread::scope(|scope| {
+            for (((rows, first), second), (streams, optimisers)) in
+                rows.zip(first).zip(second).zip(how)
+            {
+                scope.spawn(move || {
+                    Block {
+                        rows,
+                        first,
+                        second,
+                        streams,
+                        optimisers,
+                    }
+                    .advance(&mut target.clone(), plan, from..to, progress);
+                });
+            }
+        });
+        self.step = to;
+        let finite = |row: ArrayView1<f64>| row.iter().all(|w| w.is_finite());
+        match self.rows.rows().into_iter().position(|row| !finite(row)) {
+            Some(row) => Err(TrainError::Diverged { row, step: to }),
+            None => Ok(()),
+        }
+    }
 }
 
-#[expect(
-    clippy::too_many_arguments,
-    reason = "each is one thing, and all are needed"
-)]
-fn advance_block<T: Target>(
-    target: &mut T,
-    plan: &TrainPlan,
-    mut rows: ArrayViewMut2<f64>,
-    mut first: ArrayViewMut2<f64>,
-    mut second: ArrayViewMut2<f64>,
-    streams: &[u64],
-    steps: std::ops::Range<u64>,
-    progress: &(dyn Fn(u64) + Sync),
-) {
-    /// Steps between two reports of progress.
-    const REPORT: u64 = 50;
-    let mut grad = Array2::zeros(rows.dim());
-    let mut loss = vec![0.0; streams.len()];
-    let mut batches = Minibatches::new(
-        plan.seed,
-        Purpose::TrainingBatches,
-        streams,
-        target.n_samples(),
-        plan.batch_size,
-    );
-    let mut reported = steps.start;
-    for step in steps.clone() {
-        target.loss_and_grad(rows.view(), batches.at(step), grad.view_mut(), &mut loss);
-        plan.optimiser.step(
-            step,
-            rows.view_mut(),
-            &grad,
-            first.view_mut(),
-            second.view_mut(),
+/// The rows of one thread.
+struct Block<'a> {
+    rows: ArrayViewMut2<'a, f64>,
+    first: ArrayViewMut2<'a, f64>,
+    second: ArrayViewMut2<'a, f64>,
+    streams: &'a [u64],
+    optimisers: &'a [Optimiser],
+}
+
+impl Block<'_> {
+    fn advance<T: Target>(
+        mut self,
+        target: &mut T,
+        plan: &TrainPlan,
+        steps: std::ops::Range<u64>,
+        progress: &(dyn Fn(u64) + Sync),
+    ) {
+        /// Steps between two reports of progress.
+        const REPORT: u64 = 50;
+        let mut grad = Array2::zeros(self.rows.dim());
+        let mut loss = vec![0.0; self.streams.len()];
+        let mut batches = Minibatches::new(
+            plan.seed,
+            Purpose::TrainingBatches,
+            self.streams,
+            target.n_samples(),
+            plan.batch_size,
         );
-        if step + 1 - reported == REPORT || step + 1 == steps.end {
-            progress((step + 1 - reported) * streams.len() as u64);
-            reported = step + 1;
+        let mut reported = steps.start;
+        for step in steps.clone() {
+            let rows = self.rows.view();
+            target.loss_and_grad(rows, batches.at(step), grad.view_mut(), &mut loss);
+            for (i, optimiser) in self.optimisers.iter().enumerate() {
+                let row = s![i..=i, ..];
+                optimiser.step(
+                    step,
+                    self.rows.slice_mut(row),
+                    grad.slice(row),
+                    self.first.slice_mut(row),
+                    self.second.slice_mut(row),
+                );
+            }
+            if step + 1 - reported == REPORT || step + 1 == steps.end {
+                progress((step + 1 - reported) * self.streams.len() as u64);
+                reported = step + 1;
+            }
         }
     }
 }
@@ -513,6 +557,45 @@ mod tests {
                 .map(|f| TrainPlan::load_rows(f.path(), step, CONFIG).expect("read"));
             assert_eq!(all.row(2), one.row(0), "after {step} steps");
         }
+    }
+
+    /// Rows of different rates, of which one leaves, against each in an ensemble of its own.
+    #[test]
+    fn rows_have_their_own_optimisers_and_may_leave() {
+        let rate = |learning_rate| {
+            Optimiser::Sgd(Sgd {
+                learning_rate,
+                momentum: 0.9,
+            })
+        };
+        let rates = [1e-3, 3e-3, 1e-2, 3e-2, 2e-3].map(rate);
+        let (target, plan) = (tanh_unit(), plan(SGD));
+        let mut together = Training::new(start(), &STREAMS, &rates);
+        let advance = |training: &mut Training, to| {
+            let done = training.advance(&target, &plan, to, 2, &|_| ());
+            done.expect("finite");
+        };
+        advance(&mut together, 10);
+        together.retain(&[true, false, true, true, false]);
+        advance(&mut together, 23);
+        for (i, row) in [0, 2, 3].into_iter().enumerate() {
+            let only = row..=row;
+            let start = start().select(Axis(0), &[row]);
+            let mut alone = Training::new(start, &STREAMS[only.clone()], &rates[only]);
+            advance(&mut alone, 23);
+            assert_eq!(together.rows.row(i), alone.rows.row(0));
+            assert_eq!(together.moments.first.row(i), alone.moments.first.row(0));
+        }
+        together.retain(&[false; 3]);
+        advance(&mut together, 30);
+        assert_eq!((together.rows.nrows(), together.step), (0, 30));
+    }
+
+    #[test]
+    #[should_panic(expected = "all rows keep the same moments")]
+    fn optimisers_of_different_moments_are_a_bug() {
+        let start = start().select(Axis(0), &[0, 1]);
+        let _ = Training::new(start, &[0, 1], &[SGD, ADAMW]);
     }
 
     #[test]

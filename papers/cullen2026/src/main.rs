@@ -6,6 +6,7 @@ mod grokking;
 mod heat;
 mod measured;
 mod settings;
+mod severity;
 mod sizes;
 mod task;
 mod theorems;
@@ -46,18 +47,21 @@ fn experiments(store: &Store, settings: &Settings, (): ()) -> anyhow::Result<Fin
     let sizes = sizes::run(store, &settings.sizes)?;
     let grokking = grokking::run(store, &settings.grokking)?;
     let heat = heat::run(store, &settings.heat, &settings.grokking)?;
+    let severity = severity::run(store, &settings.severity)?;
     Ok(Findings {
         obtained: [
             theorems::obtained(&theorems)?,
             sizes::obtained(&settings.sizes, &sizes)?,
             grokking::obtained(&grokking),
             heat::obtained(&settings.heat, &heat),
+            severity::obtained(&severity)?,
         ]
         .concat(),
         sections: vec![
             theorems::section(store, &settings.theorems, &theorems)?,
             sizes::section(store, &settings.sizes, &sizes)?,
             grokking::section(store, &settings.grokking, &grokking)?,
+            severity::section(store, &settings.severity, &severity)?,
             heat::section(store, &settings.heat, &heat)?,
         ],
     })

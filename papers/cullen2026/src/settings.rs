@@ -15,6 +15,7 @@ pub struct Settings {
     pub sizes: Sizes,
     pub theorems: Theorems,
     pub heat: Heat,
+    pub severity: Severity,
 }
 
 /// One network over its training, for some seeds.
@@ -77,6 +78,27 @@ pub struct Heat {
     pub probes: Probes,
 }
 
+/// One network at several learning rates, trained until it has learnt.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Severity {
+    pub task: Task,
+    /// In increasing order.
+    pub learning_rates: Vec<f64>,
+    /// Those of the first are in the table.
+    pub weight_decays: Vec<f64>,
+    pub n_seeds: u64,
+    /// Seed of the initial weights.
+    pub init_seed: u64,
+    /// Rate and decay of its optimiser are not used.
+    pub plan: TrainPlan,
+    /// A row stops when so many checkpoints in a row have this validation accuracy.
+    pub stop_accuracy: f64,
+    pub stop_after: usize,
+    pub nbeta: f64,
+    pub sampling: Sampling,
+}
+
 impl Sizes {
     /// All (p, K), those of both figures once.
     pub fn all(&self) -> Vec<(usize, usize)> {
@@ -135,6 +157,24 @@ impl Settings {
             );
         }
         h.sampling.plan(g.task.n_train()).context("[heat]")?;
+        let v = &self.severity;
+        trained(&v.task, &v.plan, &v.sampling, v.nbeta).context("[severity]")?;
+        ensure!(
+            v.learning_rates.len() >= 3
+                && v.learning_rates.is_sorted_by(|a, b| a < b)
+                && v.learning_rates.iter().all(|&r| 0.0 < r && r.is_finite()),
+            "[severity] learning_rates is {:?}; expected at least 3 positive numbers in increasing order",
+            v.learning_rates
+        );
+        ensure!(
+            !v.weight_decays.is_empty()
+                && v.weight_decays.iter().all(|&d| 0.0 <= d && d.is_finite()),
+            "[severity] weight_decays is {:?}; expected some, none negative",
+            v.weight_decays
+        );
+        for (name, value) in [("n_seeds", v.n_seeds), ("stop_after", v.stop_after as u64)] {
+            ensure!(value > 0, "[severity] {name} is 0; expected at least 1");
+        }
         let t = &self.theorems;
         t.sampling.dynamics(t.nbeta).context("[theorems]")?;
         t.sampling.plan(usize::MAX).context("[theorems]")?;

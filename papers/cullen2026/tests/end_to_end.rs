@@ -13,8 +13,14 @@ fn program() -> Program {
 
 #[test]
 fn a_whole_run_a_cached_one_and_a_report() {
-    let shown = ["1. Theorems", "2. λ̂ against p and K", "3. Grokking", "<svg"];
-    program().check_whole_run(&shown, 3 + 5 + 2 + 1);
+    let shown = [
+        "1. Theorems",
+        "2. λ̂ against p and K",
+        "3. Grokking",
+        "4. Severity",
+        "<svg",
+    ];
+    program().check_whole_run(&shown, 3 + 5 + 2 + 1 + 2);
 }
 
 #[test]
@@ -58,6 +64,12 @@ fn bad_settings_and_arguments_are_refused_by_name() {
         "gammas = [50.0, 5.0]",
         &["[heat] gammas is [50.0, 5.0]"],
     );
+    program.refuse_settings(
+        "learning_rates = [1e-3, 1e-2, 3e-2]",
+        "learning_rates = [1e-3, 1e-3, 3e-2]",
+        &["[severity] learning_rates is [0.001, 0.001, 0.03]"],
+    );
+    program.refuse_settings("stop_after = 2", "stop_after = 0", &["stop_after is 0"]);
     program.refuse(&["--profile", "slow"], &["slow", "quick, paper"]);
     program.refuse(&["--device", "tpu"], &["tpu", "cpu, tch or cuda"]);
     program.refuse(&["--report-only"], &["make reproduce"]);

@@ -14,7 +14,7 @@ use slt_sampler::{
     Llc, Points, Request, Sampling, Target, Unlocalised, chains, default_nbeta, estimate,
     natural_gamma, unlocalised,
 };
-use slt_stats::quantile;
+use slt_stats::{quantile, rank_correlation};
 use slt_theory::DeepLinear;
 
 use crate::settings::{Automatic, Class};
@@ -291,24 +291,6 @@ fn median_off<'a>(
     (off.len(), quantile(&off, 0.5).unwrap_or(f64::NAN))
 }
 
-/// Spearman's rank correlation of λ and λ̂; ties share their mean rank.
-fn rank_correlation(points: &[[f64; 3]]) -> f64 {
-    let ranks = |k: usize| -> Vec<f64> {
-        let rank = |x: f64| {
-            let below = points.iter().filter(|p| p[k] < x).count() as f64;
-            let ties = points.iter().filter(|p| p[k] == x).count() as f64;
-            below + 0.5 * (ties - 1.0)
-        };
-        points.iter().map(|p| rank(p[k])).collect()
-    };
-    let (a, b) = (ranks(0), ranks(1));
-    let mean = 0.5 * (points.len() as f64 - 1.0);
-    let product = |x: &[f64], y: &[f64]| -> f64 {
-        x.iter().zip(y).map(|(x, y)| (x - mean) * (y - mean)).sum()
-    };
-    product(&a, &b) / (product(&a, &a) * product(&b, &b)).sqrt()
-}
-
 pub fn obtained(classes: &[Networks]) -> Vec<Obtained> {
     let mut rows = Vec::new();
     let known = [
@@ -341,7 +323,8 @@ pub fn obtained(classes: &[Networks]) -> Vec<Obtained> {
         .iter()
         .flat_map(|c| c.by(|o| Some(&o.sgld)))
         .collect();
-    let order = rank_correlation(&sgld);
+    let of = |k: usize| sgld.iter().map(|p| p[k]).collect::<Vec<_>>();
+    let order = rank_correlation(&of(0), &of(1)).map_or(f64::NAN, |found| found.rho);
     let row = |id: &str, value: f64, reference, verdict, note: String| Obtained {
         id: id.into(),
         value,
