@@ -10,6 +10,7 @@ mod severity;
 mod sizes;
 mod task;
 mod theorems;
+mod toys;
 
 use std::process::ExitCode;
 
@@ -48,6 +49,7 @@ fn experiments(store: &Store, settings: &Settings, (): ()) -> anyhow::Result<Fin
     let grokking = grokking::run(store, &settings.grokking)?;
     let heat = heat::run(store, &settings.heat, &settings.grokking)?;
     let severity = severity::run(store, &settings.severity)?;
+    let toys = toys::run(store, &settings.toys)?;
     Ok(Findings {
         obtained: [
             theorems::obtained(&theorems)?,
@@ -55,6 +57,7 @@ fn experiments(store: &Store, settings: &Settings, (): ()) -> anyhow::Result<Fin
             grokking::obtained(&grokking),
             heat::obtained(&settings.heat, &heat),
             severity::obtained(&severity)?,
+            toys::obtained(&settings.toys, &toys)?,
         ]
         .concat(),
         sections: vec![
@@ -62,6 +65,7 @@ fn experiments(store: &Store, settings: &Settings, (): ()) -> anyhow::Result<Fin
             sizes::section(store, &settings.sizes, &sizes)?,
             grokking::section(store, &settings.grokking, &grokking)?,
             severity::section(store, &settings.severity, &severity)?,
+            toys::section(store, &settings.toys, &toys)?,
             heat::section(store, &settings.heat, &heat)?,
         ],
     })

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, ensure};
 use serde::{Deserialize, Serialize};
-use slt_sampler::{Probes, Sampling};
+use slt_sampler::{Probes, Sampling, default_nbeta};
 use slt_training::TrainPlan;
 
 use crate::task::{Task, check_batch};
@@ -16,6 +16,7 @@ pub struct Settings {
     pub theorems: Theorems,
     pub heat: Heat,
     pub severity: Severity,
+    pub toys: Toys,
 }
 
 /// One network over its training, for some seeds.
@@ -99,6 +100,15 @@ pub struct Severity {
     pub sampling: Sampling,
 }
 
+/// Landscapes in the plane.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Toys {
+    /// `nβ` is that of so many samples.
+    pub n_samples: usize,
+    pub sampling: Sampling,
+}
+
 impl Sizes {
     /// All (p, K), those of both figures once.
     pub fn all(&self) -> Vec<(usize, usize)> {
@@ -175,6 +185,9 @@ impl Settings {
         for (name, value) in [("n_seeds", v.n_seeds), ("stop_after", v.stop_after as u64)] {
             ensure!(value > 0, "[severity] {name} is 0; expected at least 1");
         }
+        let toys = &self.toys;
+        default_nbeta(toys.n_samples).context("[toys]")?;
+        toys.sampling.plan(toys.n_samples).context("[toys]")?;
         let t = &self.theorems;
         t.sampling.dynamics(t.nbeta).context("[theorems]")?;
         t.sampling.plan(usize::MAX).context("[theorems]")?;

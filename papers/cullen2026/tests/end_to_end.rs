@@ -20,7 +20,7 @@ fn a_whole_run_a_cached_one_and_a_report() {
         "4. Severity",
         "<svg",
     ];
-    program().check_whole_run(&shown, 3 + 5 + 2 + 1 + 2);
+    program().check_whole_run(&shown, 3 + 5 + 2 + 1 + 2 + 3);
 }
 
 #[test]
@@ -70,6 +70,7 @@ fn bad_settings_and_arguments_are_refused_by_name() {
         &["[severity] learning_rates is [0.001, 0.001, 0.03]"],
     );
     program.refuse_settings("stop_after = 2", "stop_after = 0", &["stop_after is 0"]);
+    program.refuse_settings("n_samples = 1000", "n_samples = 1", &["[toys]"]);
     program.refuse(&["--profile", "slow"], &["slow", "quick, paper"]);
     program.refuse(&["--device", "tpu"], &["tpu", "cpu, tch or cuda"]);
     program.refuse(&["--report-only"], &["make reproduce"]);
