@@ -10,7 +10,9 @@
 //!   anew at once, so that only what the others say counts: the steps are longer and fewer particles are lost.
 //! - **Moves** go through the blocks: a draw from the conditional law where the loss is quadratic in the block, else several
 //!   Metropolis steps of one parameter, `x - w* <- ±(x - w*) e^η` and `x <- x + e^u ξ` with u uniform, so that some are of the
-//!   right size, whatever it is. The draw, too, has a Metropolis test, which only rounding can fail.
+//!   right size, whatever it is. The draw, too, has a Metropolis test, which only rounding can fail. Then neighbouring blocks trade
+//!   scale: one is stretched about w*, the other shrunk by the same factor, of any size. Where the loss sees their product, that
+//!   moves along its zeros, on which other moves are as short as the zeros are thin.
 //! - **Resampling** is systematic, population by population. Populations share nothing but the steps in s: their spread is the
 //!   error of a mean, whose bias is of the order of one over the number of particles of a population.
 
@@ -40,6 +42,8 @@ const N_MEASURED: usize = 4;
 const N_PAIRS: usize = 3;
 /// Spread of the logarithm of a factor.
 const FACTOR: f64 = 1.0;
+/// The least size of the logarithm of a factor by which two blocks trade scale.
+const LEAST_TRADE: f64 = 0.1;
 /// The sizes of a Metropolis step, in units of `1/√(s + γ)` and of `1/√γ`.
 const SIZES: [f64; 2] = [0.01, 3.0];
 
@@ -404,6 +408,9 @@ impl<T: Target> Population<T> {
                 }
             }
         }
+        for pair in blocks.windows(2) {
+            self.trade(annealing, pair, nbeta);
+        }
     }
 
     fn count_state(&mut self, nbeta: f64, share: f64) {
@@ -517,6 +524,34 @@ impl<T: Target> Population<T> {
             }
         }
         self.accept(annealing, j..j + 1, nbeta);
+    }
+
+    /// A Metropolis step that stretches one block about w* and shrinks the next, `x - w* <- (x - w*) t` and `y - w* <- (y - w*)/t`. The size of
+    /// `log t` is uniform in its logarithm, up to that of a direction as thin as `1/√(s + γ)` against one as long as `1/√γ`.
+    fn trade(&mut self, annealing: &Annealing, pair: &[Block], nbeta: f64) {
+        let (first, second) = (pair[0].range.clone(), pair[1].range.clone());
+        let n = self.excess.len();
+        self.proposals.assign(&self.rows);
+        self.n_evaluations += n as u64;
+        let largest = (0.5 * (nbeta / annealing.gamma).ln_1p()).max(1.0);
+        // of the measure, `t` for each parameter of the first and `1/t` for each of the second
+        let volume = first.len() as f64 - second.len() as f64;
+        for i in 0..n {
+            let [size, side]: [f64; 2] = self.rng.random();
+            let log_t = (LEAST_TRADE * (largest / LEAST_TRADE).powf(size)).copysign(side - 0.5);
+            let mut w = self.proposals.row_mut(i);
+            for (range, factor) in [
+                (first.clone(), log_t.exp()),
+                (second.clone(), (-log_t).exp()),
+            ] {
+                for j in range {
+                    let a = annealing.anchor[j];
+                    w[j] = a + (w[j] - a) * factor;
+                }
+            }
+            self.predicted[i] = volume * log_t;
+        }
+        self.accept(annealing, first.start..second.end, nbeta);
     }
 
     /// Accepts each proposal with probability `exp(predicted - ΔU)`; a NaN is refused. Returns the sum of `|predicted - ΔU|`.

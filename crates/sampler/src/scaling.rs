@@ -34,11 +34,13 @@ const N_POPULATIONS: usize = 32;
 /// Particles of a population in the first round, and in the second at least.
 const N_TRIAL_PARTICLES: usize = 64;
 const N_PARTICLES: usize = 256;
-/// Where the first round goes if no range is given, in how many rungs. The hot end of the second is this power of its cold end: there
-/// other terms than λ and the logarithms should be gone.
+/// Where the first round goes if no range is given, in units of one over the mean of K, and in how many rungs. The hot end of the
+/// second is this power of its cold end, where other terms than λ and the logarithms should be gone, but no colder than that: logarithms
+/// are largest at the hot end.
 const TRIAL: (f64, f64) = (1e3, 1e100);
 const N_TRIAL: usize = 24;
-const HOTTEST: f64 = 1.0 / 3.0;
+const HOTTEST: f64 = 0.4;
+const COLD_ENOUGH: f64 = 1e16;
 /// The largest mean error of the energies of conditional draws, which are exact but for rounding.
 const MOST_ROUNDING: f64 = 2e-4;
 /// Preference of a multiplicity below which a ladder of more particles is climbed, and how many times as many.
@@ -242,26 +244,29 @@ pub fn estimate_scaling<T: Target + Clone + Send + Sync>(
     )];
     let trial = match request.nbetas {
         Some(range) => evenly(range, request.n_rungs),
-        // evenly spaced in log log nβ
-        None => evenly((TRIAL.0.ln(), TRIAL.1.ln()), N_TRIAL)
-            .iter()
-            .map(|l| l.exp())
-            .collect(),
+        None => by_logarithms(TRIAL, N_TRIAL, scale),
     };
     let first = climb(&annealing, target, &trial, progress)?;
     log.push(first.describe(&annealing));
     let coldest = first.rungs.last().map_or(0.0, |rung| rung.nbeta);
-    let range = request.nbetas.unwrap_or((coldest.powf(HOTTEST), coldest));
-    let nbetas: Vec<f64> = evenly(range, request.n_rungs)
-        .into_iter()
-        .filter(|&s| s <= coldest)
-        .collect();
-    if nbetas.len() < LEAST_RUNGS || !(coldest > TRIAL.0) {
+    let mut nbetas = match request.nbetas {
+        Some(range) => evenly(range, request.n_rungs),
+        None => {
+            let cold = scale * coldest;
+            let hot = cold.powf(HOTTEST).min(COLD_ENOUGH);
+            by_logarithms((hot, cold), request.n_rungs, scale)
+        }
+    };
+    nbetas.retain(|&s| s <= coldest);
+    if nbetas.len() < LEAST_RUNGS || !(scale * coldest > TRIAL.0) {
         let nbeta = first.ended.unwrap_or(coldest);
         return Err(ScalingError::Rounding { nbeta, coldest });
     }
     // errors fall with the root of the number of particles
-    let wanted = 1.2 * first.excess_error(range.0, request.relative_error).powi(2);
+    let wanted = 1.2
+        * first
+            .excess_error(nbetas[0], request.relative_error)
+            .powi(2);
     let affordable = request.max_evaluations as f64 / first.n_evaluations as f64;
     annealing.n_particles =
         N_PARTICLES.max((N_TRIAL_PARTICLES as f64 * wanted.min(affordable)) as usize);
@@ -402,6 +407,12 @@ fn climb<T: Target + Clone + Send + Sync>(
         other => other?,
     }
     Ok(ladder)
+}
+
+/// `nβ` whose `s = scale nβ` have logarithms with even ratios.
+fn by_logarithms((hot, cold): (f64, f64), n: usize, scale: f64) -> Vec<f64> {
+    let logarithms = evenly((hot.ln(), cold.ln()), n);
+    logarithms.iter().map(|l| l.exp() / scale).collect()
 }
 
 /// n numbers with even ratios.
