@@ -1,7 +1,7 @@
 //! The tensor engine against the host engine, and its rows against themselves in other company.
 
 use ndarray::{Array2, Axis, array};
-use slt_models::{Activation, DeviceKind, Loss, MlpConfig, MlpTarget, Parity, Precision};
+use slt_models::{Activation, DeviceKind, Loss, Mlp, NetworkTarget, Parity, Precision};
 use slt_sampler::stream::Purpose;
 use slt_sampler::targets::TanhUnit;
 use slt_sampler::{
@@ -28,14 +28,15 @@ fn column(values: Vec<f64>) -> Array2<f64> {
 }
 
 /// The same model: a row of `[1, 1, 1]` is (W1, b1, W2, b2) as well.
-fn tensor(precision: Precision) -> MlpTarget {
+fn tensor(precision: Precision) -> NetworkTarget {
     let (x, y) = samples();
-    let config = MlpConfig {
+    let config = Mlp {
         widths: vec![1, 1, 1],
         activation: Activation::Tanh,
+        bias: true,
     };
     let device = DeviceKind::Cpu.open().expect("a CPU");
-    MlpTarget::new(
+    NetworkTarget::new(
         config,
         Loss::MeanSquaredError,
         precision,
@@ -136,15 +137,16 @@ fn single_precision_is_the_host_engine_rounded() {
 }
 
 /// The parity net of the paper, or a narrower one, on 256 samples.
-fn parity_net(hidden: usize) -> MlpTarget {
-    let config = MlpConfig {
+fn parity_net(hidden: usize) -> NetworkTarget {
+    let config = Mlp {
         widths: vec![30, hidden, hidden, 1],
         activation: Activation::Relu,
+        bias: true,
     };
     let task = Parity { n_bits: 30, k: 3 };
     let (x, y) = task.samples(256, 1, 0).expect("a task");
     let device = DeviceKind::Cpu.open().expect("a CPU");
-    MlpTarget::new(
+    NetworkTarget::new(
         config,
         Loss::BinaryCrossEntropy,
         Precision::F32,
@@ -163,12 +165,12 @@ fn bits(draws: &Draws) -> (Array2<u64>, ndarray::Array3<u64>) {
 
 /// All of the 8 rows in every arrangement of threads and blocks, and each of `alone` by itself.
 fn company_does_not_matter(
-    target: &MlpTarget,
+    target: &NetworkTarget,
     n_draws: usize,
     batch_size: Option<usize>,
     alone: &[usize],
 ) {
-    let anchors = target.config().init(3, &STREAMS);
+    let anchors = target.network().init(3, &STREAMS);
     let plan = |n_threads, block| Plan {
         kernel: Kernel::Sgld,
         schedule: Schedule {
@@ -245,21 +247,17 @@ fn gradients_of_a_row_are_the_same_bits_in_any_company() {
         let (x, y) = Parity { n_bits: 30, k: 3 }
             .samples(100, 2, 0)
             .expect("a task");
-        let config = MlpConfig {
+        let config = Mlp {
             widths: vec![30, hidden, hidden, 1],
             activation: Activation::Relu,
+            bias: true,
         };
         let device = DeviceKind::Cpu.open().expect("a CPU");
-        let mut target = MlpTarget::new(
-            config.clone(),
-            Loss::BinaryCrossEntropy,
-            precision,
-            device,
-            x,
-            y,
-        )
-        .expect("fits");
-        let rows = config.init(1, &(0..33).collect::<Vec<_>>());
+        let mut target =
+            NetworkTarget::new(config, Loss::BinaryCrossEntropy, precision, device, x, y)
+                .expect("fits");
+        let streams: Vec<u64> = (0..33).collect();
+        let rows = target.network().init(1, &streams);
         let mut evaluate = |rows: &Array2<f64>| {
             let (mut grad, mut loss) = (Array2::zeros(rows.dim()), vec![0.0; rows.nrows()]);
             target.loss_and_grad(rows.view(), Batch::Full, grad.view_mut(), &mut loss);

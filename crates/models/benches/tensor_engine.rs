@@ -1,7 +1,7 @@
 //! Chain-steps per second of the tensor engine on one core: the parity net, 30-256-256-1 ReLU, 73 985 parameters.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use slt_models::{Activation, DeviceKind, Loss, MlpConfig, MlpTarget, Parity, Precision};
+use slt_models::{Activation, DeviceKind, Loss, Mlp, NetworkTarget, Parity, Precision};
 use slt_sampler::stream::Purpose;
 use slt_sampler::{Dynamics, Kernel, Minibatches, Row, State, Target, default_nbeta};
 use slt_training::{Adam, Optimiser};
@@ -9,16 +9,17 @@ use slt_training::{Adam, Optimiser};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-fn target() -> MlpTarget {
-    let config = MlpConfig {
+fn target() -> NetworkTarget {
+    let config = Mlp {
         widths: vec![30, 256, 256, 1],
         activation: Activation::Relu,
+        bias: true,
     };
     let (x, y) = Parity { n_bits: 30, k: 3 }
         .samples(1000, 1, 0)
         .expect("a task");
     let device = DeviceKind::Cpu.open().expect("the default device");
-    MlpTarget::new(
+    NetworkTarget::new(
         config,
         Loss::BinaryCrossEntropy,
         Precision::F32,
@@ -33,7 +34,7 @@ fn sampling(c: &mut Criterion) {
     let mut target = target();
     let n_chains = 4;
     let streams: Vec<u64> = (0..n_chains).collect();
-    let rows = target.config().init(1, &streams);
+    let rows = target.network().init(1, &streams);
     let dynamics = Dynamics::new(1e-5, default_nbeta(1000).expect("two samples"), 1.0)
         .expect("valid settings");
     let mut group = c.benchmark_group("parity net, 4 chains");
@@ -60,7 +61,7 @@ fn sampling(c: &mut Criterion) {
 fn training(c: &mut Criterion) {
     let mut target = target();
     let streams = [0, 1, 2, 3];
-    let mut rows = target.config().init(1, &streams);
+    let mut rows = target.network().init(1, &streams);
     let settings = Adam {
         learning_rate: 1e-3,
         beta1: 0.9,

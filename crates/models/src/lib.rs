@@ -1,17 +1,37 @@
 //! Networks, losses, tasks and tensor targets on burn.
 //!
-//! A network is a function of an ensemble `[n_rows, d]` of flat parameter vectors, evaluated by batched matrix products
-//! with the row as leading axis: [`MlpTarget`] is a [`slt_sampler::Target`], so chains and optimisers move its rows like
-//! those of any other. Devices are chosen at run time ([`DeviceKind`]): burn's own CPU backend by default, libtorch
+//! A [`Network`] names its parameters as PyTorch does, and is a function of an ensemble `[n_rows, d]` of flat parameter vectors, evaluated by
+//! batched matrix products with the row as leading axis. With a [`Loss`] and data it is a [`NetworkTarget`], a [`slt_sampler::Target`], so
+//! that chains and optimisers move its rows like those of any other. Devices are chosen at run time ([`DeviceKind`]): burn's own CPU backend by default, libtorch
 //! on the CPU or a GPU behind the cargo feature `tch`.
 //!
 //! Never here: optimisers, figures, papers.
 
+mod activation;
 mod device;
+mod embedding_mlp;
+mod inputs;
+mod loss;
 mod mlp;
+mod network;
 mod parity;
+mod polynomial;
+mod quadratic_network;
+mod target;
+mod tied_autoencoder;
+mod transformer;
 
+pub use activation::Activation;
 pub use burn::tensor::Device;
 pub use device::{DeviceError, DeviceKind, Precision};
-pub use mlp::{Activation, Loss, MlpConfig, MlpError, MlpTarget};
+pub use embedding_mlp::EmbeddingMlp;
+pub use inputs::Inputs;
+pub use loss::Loss;
+pub use mlp::Mlp;
+pub use network::{Init, Network, NetworkError, Parameter, Stored};
 pub use parity::{Parity, ParityError};
+pub use polynomial::Polynomial;
+pub use quadratic_network::QuadraticNetwork;
+pub use target::NetworkTarget;
+pub use tied_autoencoder::TiedAutoencoder;
+pub use transformer::Transformer;

@@ -1,4 +1,6 @@
-//! Initial parameters.
+//! Initial parameters, by PyTorch's laws.
+
+use std::f64::consts::TAU;
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
@@ -8,7 +10,29 @@ use rand_chacha::ChaCha8Rng;
 /// Shapes: `weight`: `[fan_in * fan_out]`; `bias`: `[fan_out]`.
 pub fn pytorch_linear(fan_in: usize, weight: &mut [f64], bias: &mut [f64], rng: &mut ChaCha8Rng) {
     let bound = 1.0 / (fan_in as f64).sqrt();
-    for w in weight.iter_mut().chain(bias) {
+    uniform(bound, weight, rng);
+    uniform(bound, bias, rng);
+}
+
+/// PyTorch's `xavier_uniform_`, its default for the projections of attention: uniform on `±sqrt(6/(fan_in + fan_out))`.
+pub fn xavier_uniform(fan_in: usize, fan_out: usize, weight: &mut [f64], rng: &mut ChaCha8Rng) {
+    uniform((6.0 / (fan_in + fan_out) as f64).sqrt(), weight, rng);
+}
+
+/// PyTorch's default for `nn.Embedding`: standard normals (Box and Muller's).
+pub fn pytorch_embedding(weight: &mut [f64], rng: &mut ChaCha8Rng) {
+    for pair in weight.chunks_mut(2) {
+        // 1 - u is positive, so that its logarithm is finite
+        let radius = (-2.0 * (1.0 - rng.random::<f64>()).ln()).sqrt();
+        let (sin, cos) = (TAU * rng.random::<f64>()).sin_cos();
+        for (w, direction) in pair.iter_mut().zip([cos, sin]) {
+            *w = radius * direction;
+        }
+    }
+}
+
+fn uniform(bound: f64, values: &mut [f64], rng: &mut ChaCha8Rng) {
+    for w in values {
         *w = bound * (2.0 * rng.random::<f64>() - 1.0);
     }
 }

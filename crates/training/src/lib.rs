@@ -11,6 +11,6 @@ mod optimiser;
 mod train;
 
 pub use checkpoint::{Checkpoint, CheckpointError};
-pub use init::pytorch_linear;
+pub use init::{pytorch_embedding, pytorch_linear, xavier_uniform};
 pub use optimiser::{Adam, Optimiser, OptimiserError, OptimiserState, Sgd};
 pub use train::{PlanError, TrainError, TrainPlan, Training, train};

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use ndarray::{Array2, s};
 use serde::{Deserialize, Serialize};
-use slt_models::{Device, DeviceKind, MlpTarget};
+use slt_models::{Device, DeviceKind, Network, NetworkTarget};
 use slt_report::{
     Axis, Colour, Figure, FigureRef, Layer, Legend, Obtained, Panel, Progress, Section, Store,
     Verdict,
@@ -52,7 +52,7 @@ pub struct Outcome {
 /// The settings that decide the training: with others, there are other checkpoints.
 #[derive(Serialize)]
 struct TrainingSettings<'a> {
-    network: slt_models::MlpConfig,
+    network: slt_models::Mlp,
     task: &'a slt_models::Parity,
     n_train: usize,
     n_test: usize,
@@ -74,8 +74,8 @@ struct AroundSettings<'a> {
 
 struct Experiment<'a> {
     settings: &'a ParityNet,
-    train: MlpTarget,
-    test: MlpTarget,
+    train: NetworkTarget,
+    test: NetworkTarget,
     config: String,
     folder: PathBuf,
     trained: OnceCell<()>,
@@ -86,10 +86,8 @@ impl Experiment<'_> {
     fn checkpoints(&self) -> anyhow::Result<&Path> {
         if self.trained.get().is_none() {
             let seeds: Vec<u64> = (0..self.settings.n_seeds).collect();
-            let start = self
-                .settings
-                .network()
-                .init(self.settings.init_seed, &seeds);
+            let network = Network::from(self.settings.network());
+            let start = network.init(self.settings.init_seed, &seeds);
             let progress = Progress::start(
                 "parity: training",
                 self.settings.plan.n_steps * self.settings.n_seeds,
@@ -122,7 +120,7 @@ impl Experiment<'_> {
     fn metrics(&self) -> anyhow::Result<Trained> {
         let steps = self.settings.plan.checkpoint_steps();
         let mut trained = Trained {
-            n_params: self.settings.network().n_params(),
+            n_params: self.train.n_params(),
             steps: steps.clone(),
             train_accuracy: Vec::new(),
             test_accuracy: Vec::new(),
@@ -202,9 +200,9 @@ pub fn run(
         plan: &settings.plan,
     };
     let kind = kind.to_string();
-    let target = |n, stream| -> anyhow::Result<MlpTarget> {
+    let target = |n, stream| -> anyhow::Result<NetworkTarget> {
         let (x, y) = settings.task.samples(n, settings.data_seed, stream)?;
-        Ok(MlpTarget::new(
+        Ok(NetworkTarget::new(
             settings.network(),
             settings.loss,
             settings.precision,

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, ensure};
 use serde::{Deserialize, Serialize};
-use slt_models::{Activation, Loss, MlpConfig, Parity, Precision};
+use slt_models::{Activation, Loss, Mlp, Parity, Precision};
 use slt_sampler::{Probes, Sampling};
 use slt_training::TrainPlan;
 
@@ -96,10 +96,11 @@ fn one() -> u32 {
 }
 
 impl ParityNet {
-    pub fn network(&self) -> MlpConfig {
-        MlpConfig {
+    pub fn network(&self) -> Mlp {
+        Mlp {
             widths: self.widths.clone(),
             activation: Activation::Relu,
+            bias: true,
         }
     }
 }

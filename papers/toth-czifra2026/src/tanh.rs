@@ -3,7 +3,7 @@
 use anyhow::Context;
 use ndarray::{Array1, Array2, Axis as ArrayAxis};
 use serde::{Deserialize, Serialize};
-use slt_models::{Activation, MlpConfig};
+use slt_models::{Activation, Mlp, Network};
 use slt_report::{
     Axis, Colour, Figure, FigureRef, Layer, Legend, Obtained, Panel, Progress, Section, Store,
     Verdict,
@@ -59,11 +59,12 @@ pub fn data(n: usize) -> (Vec<f64>, Vec<f64>) {
 }
 
 /// The unit as a network, for its initial weights; a row is (w₁, b₁, w₂, b₂).
-pub fn network() -> MlpConfig {
-    MlpConfig {
+pub fn network() -> Network {
+    Network::Mlp(Mlp {
         widths: vec![1, 1, 1],
         activation: Activation::Tanh,
-    }
+        bias: true,
+    })
 }
 
 pub fn run(store: &Store, settings: &Tanh) -> anyhow::Result<Outcome> {

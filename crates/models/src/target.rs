@@ -1,0 +1,281 @@
+//! A network and a loss on a data set: the target that chains and optimisers move rows of.
+
+use std::ops::Range;
+
+use burn::tensor::{Device, Tensor, TensorData};
+use multiversion::multiversion;
+use ndarray::{Array2, Array3, ArrayView2, ArrayViewMut2};
+use slt_sampler::{Batch, Target};
+
+use crate::device::Precision;
+use crate::inputs::{Input, Inputs, Tokens};
+use crate::loss::Loss;
+use crate::network::{Network, NetworkError, segments};
+
+/// The mean loss of a network over a data set, for every row of an ensemble.
+#[derive(Debug, Clone)]
+pub struct NetworkTarget {
+    network: Network,
+    loss: Loss,
+    precision: Precision,
+    device: Device,
+    segments: Vec<(Range<usize>, [usize; 2])>,
+    n_params: usize,
+    x: Inputs,
+    /// Shape `[n, n_outputs]`.
+    y: Array2<f64>,
+    /// The whole data set on the device, with one row.
+    full: (Input, Tensor<3>),
+}
+
+impl NetworkTarget {
+    /// The target for the samples `x` and `y`.
+    ///
+    /// Shapes: `x`: `[n, n_inputs]`, or tokens `[n, length]`; `y`: `[n, n_outputs]`.
+    ///
+    /// # Errors
+    /// [`NetworkError`] where the settings are no network, the data do not fit it, a value is not finite, or a label is none of the loss.
+    pub fn new(
+        network: impl Into<Network>,
+        loss: Loss,
+        precision: Precision,
+        device: Device,
+        x: impl Into<Inputs>,
+        y: Array2<f64>,
+    ) -> Result<Self, NetworkError> {
+        let network = network.into();
+        network.check()?;
+        let architecture = network.architecture();
+        let x = x.into().checked(architecture.reads())?;
+        let shape = |axis, got, expected| match got == expected {
+            true => Ok(()),
+            false => Err(NetworkError::Shape {
+                what: "output",
+                axis,
+                got,
+                expected,
+            }),
+        };
+        shape("columns", y.ncols(), architecture.n_outputs())?;
+        shape("rows", y.nrows(), x.n_samples())?;
+        if y.is_empty() {
+            return Err(NetworkError::NoSamples);
+        }
+        if !y.iter().all(|v| v.is_finite()) {
+            return Err(NetworkError::NotFinite);
+        }
+        let y = y.as_standard_layout().into_owned();
+        loss.check(y.view())?;
+        let whole = |a: &Array2<f64>| {
+            let values = a.as_slice().expect("standard layout");
+            let shape = [1, a.nrows(), a.ncols()];
+            tensor(std::iter::once(values), shape, precision, &device)
+        };
+        let inputs = match &x {
+            Inputs::Reals(x) => Input::Reals(whole(x)),
+            Inputs::Tokens(x) => Input::Tokens(Tokens::new(
+                x.iter().copied().collect(),
+                x.nrows(),
+                x.ncols(),
+            )),
+        };
+        let full = (inputs, whole(&y));
+        Ok(Self {
+            segments: segments(&network.parameters()),
+            n_params: network.n_params(),
+            network,
+            loss,
+            precision,
+            device,
+            x,
+            y,
+            full,
+        })
+    }
+
+    /// The network.
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// Outputs of every row for every sample.
+    ///
+    /// Shapes: `rows`: `[n_rows, d]`; returns `[n_rows, n, n_outputs]`.
+    pub fn outputs(&self, rows: ArrayView2<f64>) -> Array3<f64> {
+        let outputs = self.forward(&self.upload(rows, &self.device), self.full.0.clone());
+        let shape = outputs.dims();
+        Array3::from_shape_vec(shape, host(outputs)).expect("the shape is the tensor's")
+    }
+
+    /// Share of the samples that a row gets right: where its largest output is the largest label's (halved squared error, cross-entropy),
+    /// or of outputs on the label's side, of 0 for the logits of the binary cross-entropy and of 1/2 for the mean squared error.
+    ///
+    /// Shapes: `rows`: `[n_rows, d]`; returns `[n_rows]`.
+    pub fn accuracy(&self, rows: ArrayView2<f64>) -> Vec<f64> {
+        let right = |outputs| self.loss.accuracy(outputs, self.y.view());
+        self.outputs(rows).outer_iter().map(right).collect()
+    }
+
+    /// The rows as one tensor for each parameter, shapes `[n_rows, rows, columns]`.
+    fn upload(&self, rows: ArrayView2<f64>, device: &Device) -> Vec<Tensor<3>> {
+        let all = rows.to_slice().expect("rows are contiguous");
+        let upload = |(columns, [height, width]): &(Range<usize>, [usize; 2])| {
+            let parts = all
+                .chunks_exact(self.n_params)
+                .map(|row| &row[columns.clone()]);
+            let shape = [rows.nrows(), *height, *width];
+            tensor(parts, shape, self.precision, device)
+        };
+        self.segments.iter().map(upload).collect()
+    }
+
+    fn forward(&self, parameters: &[Tensor<3>], input: Input) -> Tensor<3> {
+        self.network.architecture().forward(parameters, input)
+    }
+
+    fn batch(&self, batch: Batch, device: &Device) -> (Input, Tensor<3>) {
+        let Batch::Rows(indices) = batch else {
+            return self.full.clone();
+        };
+        let (n_rows, size) = indices.dim();
+        let take = |from: &Array2<f64>| {
+            let parts = samples(from, indices);
+            let shape = [n_rows, size, from.ncols()];
+            tensor(parts, shape, self.precision, device)
+        };
+        let inputs = match &self.x {
+            Inputs::Reals(x) => Input::Reals(take(x)),
+            Inputs::Tokens(x) => {
+                let values = samples(x, indices).flatten().copied().collect();
+                Input::Tokens(Tokens::new(values, size, x.ncols()))
+            }
+        };
+        (inputs, take(&self.y))
+    }
+}
+
+impl Target for NetworkTarget {
+    fn n_params(&self) -> usize {
+        self.n_params
+    }
+
+    fn n_samples(&self) -> usize {
+        self.y.nrows()
+    }
+
+    fn loss_and_grad(
+        &mut self,
+        rows: ArrayView2<f64>,
+        batch: Batch,
+        mut grad: ArrayViewMut2<f64>,
+        loss: &mut [f64],
+    ) {
+        let device = self.device.clone().autodiff();
+        let parameters: Vec<_> = self
+            .upload(rows, &device)
+            .into_iter()
+            .map(Tensor::require_grad)
+            .collect();
+        let (x, y) = self.batch(batch, &self.device);
+        let outputs = self.forward(&parameters, x.autodiff());
+        let each = self.loss.mean(outputs, y.autodiff());
+        let mut grads = each.clone().sum().backward();
+        loss.copy_from_slice(&host(each.inner()));
+        let grad = grad.as_slice_mut().expect("gradients are contiguous");
+        for ((columns, _), parameter) in self.segments.iter().zip(parameters) {
+            let values = parameter
+                .grad_remove(&mut grads)
+                .expect("every parameter enters the loss");
+            let parts = grad
+                .chunks_exact_mut(self.n_params)
+                .map(|row| &mut row[columns.clone()]);
+            scatter(values, parts, columns.len());
+        }
+    }
+
+    fn loss(&mut self, rows: ArrayView2<f64>, loss: &mut [f64]) {
+        let outputs = self.forward(&self.upload(rows, &self.device), self.full.0.clone());
+        loss.copy_from_slice(&host(self.loss.mean(outputs, self.full.1.clone())));
+    }
+
+    fn gradient_precision(&self) -> f64 {
+        match self.precision {
+            Precision::F32 => f64::from(f32::EPSILON),
+            Precision::F64 => f64::EPSILON,
+        }
+    }
+}
+
+/// The samples that `indices` name, one after the other.
+fn samples<'a, T>(
+    from: &'a Array2<T>,
+    indices: ArrayView2<'a, u32>,
+) -> impl Iterator<Item = &'a [T]> {
+    let all = from.as_slice().expect("standard layout");
+    let width = from.ncols();
+    indices
+        .into_iter()
+        .map(move |&i| &all[i as usize * width..][..width])
+}
+
+/// A tensor of the values of `parts`, one after the other.
+fn tensor<'a>(
+    parts: impl Iterator<Item = &'a [f64]>,
+    shape: [usize; 3],
+    precision: Precision,
+    device: &Device,
+) -> Tensor<3> {
+    let n = shape.iter().product();
+    let data = match precision {
+        Precision::F32 => {
+            let mut values = vec![0f32; n];
+            let mut rest = values.as_mut_slice();
+            for part in parts {
+                let (to, tail) = rest.split_at_mut(part.len());
+                narrow(part, to);
+                rest = tail;
+            }
+            TensorData::new(values, shape)
+        }
+        Precision::F64 => TensorData::new(parts.collect::<Vec<_>>().concat(), shape),
+    };
+    Tensor::from_data(data, (device, precision.dtype()))
+}
+
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
+fn narrow(from: &[f64], to: &mut [f32]) {
+    for (to, &from) in to.iter_mut().zip(from) {
+        *to = from as f32;
+    }
+}
+
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
+fn widen(from: &[f32], to: &mut [f64]) {
+    for (to, &from) in to.iter_mut().zip(from) {
+        *to = f64::from(from);
+    }
+}
+
+fn host(tensor: Tensor<3>) -> Vec<f64> {
+    let n = tensor.dims().iter().product();
+    let mut values = vec![0.0; n];
+    scatter(tensor, std::iter::once(values.as_mut_slice()), n);
+    values
+}
+
+/// Writes a tensor's values to consecutive parts of length `len`, widened to `f64`.
+fn scatter<'a>(tensor: Tensor<3>, parts: impl Iterator<Item = &'a mut [f64]>, len: usize) {
+    let data = tensor.into_data();
+    if let Ok(values) = data.as_slice::<f32>() {
+        for (part, values) in parts.zip(values.chunks_exact(len)) {
+            widen(values, part);
+        }
+    } else {
+        let values = data
+            .as_slice::<f64>()
+            .expect("a tensor is of either precision");
+        parts
+            .zip(values.chunks_exact(len))
+            .for_each(|(part, values)| part.copy_from_slice(values));
+    }
+}
