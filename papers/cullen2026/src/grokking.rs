@@ -152,7 +152,7 @@ fn peak(outcome: &Outcome) -> (u64, f64) {
 }
 
 /// Mean over seeds, and its standard error.
-fn over_seeds(values: &[f64]) -> (f64, f64) {
+pub fn over_seeds(values: &[f64]) -> (f64, f64) {
     let n = values.len() as f64;
     let mean = values.iter().sum::<f64>() / n;
     let squares = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>();

@@ -5,6 +5,7 @@
 mod grokking;
 mod heat;
 mod measured;
+mod memorising;
 mod settings;
 mod severity;
 mod sizes;
@@ -50,6 +51,7 @@ fn experiments(store: &Store, settings: &Settings, (): ()) -> anyhow::Result<Fin
     let heat = heat::run(store, &settings.heat, &settings.grokking)?;
     let severity = severity::run(store, &settings.severity)?;
     let toys = toys::run(store, &settings.toys)?;
+    let memorising = memorising::run(store, &settings.memorising, &settings.grokking)?;
     Ok(Findings {
         obtained: [
             theorems::obtained(&theorems)?,
@@ -58,6 +60,7 @@ fn experiments(store: &Store, settings: &Settings, (): ()) -> anyhow::Result<Fin
             heat::obtained(&settings.heat, &heat),
             severity::obtained(&severity)?,
             toys::obtained(&settings.toys, &toys)?,
+            memorising::obtained(&settings.memorising, &settings.grokking, &memorising)?,
         ]
         .concat(),
         sections: vec![
@@ -67,6 +70,7 @@ fn experiments(store: &Store, settings: &Settings, (): ()) -> anyhow::Result<Fin
             severity::section(store, &settings.severity, &severity)?,
             toys::section(store, &settings.toys, &toys)?,
             heat::section(store, &settings.heat, &heat)?,
+            memorising::section(store, &settings.memorising, &settings.grokking, &memorising)?,
         ],
     })
 }

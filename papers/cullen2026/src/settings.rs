@@ -17,6 +17,7 @@ pub struct Settings {
     pub heat: Heat,
     pub severity: Severity,
     pub toys: Toys,
+    pub memorising: Memorising,
 }
 
 /// One network over its training, for some seeds.
@@ -107,6 +108,29 @@ pub struct Toys {
     /// `nβ` is that of so many samples.
     pub n_samples: usize,
     pub sampling: Sampling,
+    /// Hottest and coldest nβ of the fit over temperatures; chosen if left out.
+    pub nbetas: Option<(f64, f64)>,
+}
+
+/// Solutions of the network of `grokking` that memorise, and one that generalises.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Memorising {
+    /// The first seeds of `grokking`.
+    pub n_seeds: u64,
+    pub label_seed: u64,
+    /// Up to which a network has not generalised.
+    pub validation_accuracy: f64,
+    /// Steps on random labels, and from one checkpoint to the next.
+    pub n_steps: u64,
+    pub every: u64,
+    /// γ, from the published one to where the estimate is local.
+    pub gammas: Vec<f64>,
+    /// nβ/γ of the second order.
+    pub scales: Vec<f64>,
+    /// γ in it is not used.
+    pub sampling: Sampling,
+    pub probes: Probes,
 }
 
 impl Sizes {
@@ -159,23 +183,12 @@ impl Settings {
         }
         ensure!(s.n_seeds > 0, "[sizes] n_seeds is 0; expected at least 1");
         let h = &self.heat;
-        for (name, values) in [("step_sizes", &h.step_sizes), ("gammas", &h.gammas)] {
-            let increasing = values.is_sorted_by(|a, b| a < b);
-            ensure!(
-                values.len() >= 2 && increasing && values.iter().all(|&v| 0.0 < v && v.is_finite()),
-                "[heat] {name} is {values:?}; expected increasing positive numbers, at least 2"
-            );
-        }
+        increasing("[heat] step_sizes", &h.step_sizes)?;
+        increasing("[heat] gammas", &h.gammas)?;
         h.sampling.plan(g.task.n_train()).context("[heat]")?;
         let v = &self.severity;
         trained(&v.task, &v.plan, &v.sampling, v.nbeta).context("[severity]")?;
-        ensure!(
-            v.learning_rates.len() >= 3
-                && v.learning_rates.is_sorted_by(|a, b| a < b)
-                && v.learning_rates.iter().all(|&r| 0.0 < r && r.is_finite()),
-            "[severity] learning_rates is {:?}; expected at least 3 positive numbers in increasing order",
-            v.learning_rates
-        );
+        increasing("[severity] learning_rates", &v.learning_rates)?;
         ensure!(
             !v.weight_decays.is_empty()
                 && v.weight_decays.iter().all(|&d| 0.0 <= d && d.is_finite()),
@@ -185,6 +198,19 @@ impl Settings {
         for (name, value) in [("n_seeds", v.n_seeds), ("stop_after", v.stop_after as u64)] {
             ensure!(value > 0, "[severity] {name} is 0; expected at least 1");
         }
+        let m = &self.memorising;
+        ensure!(
+            (2..=g.n_seeds).contains(&m.n_seeds),
+            "[memorising] n_seeds is {}; expected 2 to that of [grokking], {}",
+            m.n_seeds,
+            g.n_seeds
+        );
+        for (name, value) in [("n_steps", m.n_steps), ("every", m.every)] {
+            ensure!(value > 0, "[memorising] {name} is 0; expected at least 1");
+        }
+        increasing("[memorising] gammas", &m.gammas)?;
+        increasing("[memorising] scales", &m.scales)?;
+        m.sampling.plan(g.task.n_train()).context("[memorising]")?;
         let toys = &self.toys;
         default_nbeta(toys.n_samples).context("[toys]")?;
         toys.sampling.plan(toys.n_samples).context("[toys]")?;
@@ -193,6 +219,16 @@ impl Settings {
         t.sampling.plan(usize::MAX).context("[theorems]")?;
         Ok(())
     }
+}
+
+fn increasing(name: &str, values: &[f64]) -> anyhow::Result<()> {
+    ensure!(
+        values.len() >= 2
+            && values.is_sorted_by(|a, b| a < b)
+            && values.iter().all(|&v| 0.0 < v && v.is_finite()),
+        "{name} is {values:?}; expected increasing positive numbers, at least 2"
+    );
+    Ok(())
 }
 
 fn trained(task: &Task, plan: &TrainPlan, sampling: &Sampling, nbeta: f64) -> anyhow::Result<()> {

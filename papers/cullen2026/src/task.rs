@@ -50,12 +50,32 @@ impl Task {
 
     /// The loss over the pairs to train on and over the others, `½ |E - mean E|²` as the mean over samples.
     pub fn targets(&self) -> anyhow::Result<[QuadraticNetwork; 2]> {
-        let p = self.modulus as u32;
-        let mut pairs: Vec<[u32; 2]> = (0..p).flat_map(|a| (0..p).map(move |b| [a, b])).collect();
-        pairs.shuffle(&mut rng(self.seed, Purpose::Data, 0, 0));
+        let pairs = self.shuffled_pairs();
         let (train, validation) = pairs.split_at(self.n_train());
         let of = |pairs| QuadraticNetwork::modular_addition(self.n_hidden, self.modulus, pairs);
         Ok([of(train)?, of(validation)?].map(|t| t.centred().single_precision()))
+    }
+
+    fn shuffled_pairs(&self) -> Vec<[u32; 2]> {
+        let p = self.modulus as u32;
+        let mut pairs: Vec<[u32; 2]> = (0..p).flat_map(|a| (0..p).map(move |b| [a, b])).collect();
+        pairs.shuffle(&mut rng(self.seed, Purpose::Data, 0, 0));
+        pairs
+    }
+
+    /// The loss over the pairs to train on with their labels shuffled among them.
+    pub fn random_labels(&self, seed: u64) -> anyhow::Result<QuadraticNetwork> {
+        let pairs = &self.shuffled_pairs()[..self.n_train()];
+        let mut labels: Vec<usize> = pairs
+            .iter()
+            .map(|pair| (pair[0] as usize + pair[1] as usize) % self.modulus)
+            .collect();
+        labels.shuffle(&mut rng(seed, Purpose::Data, 1, 0));
+        let y = Array2::from_shape_fn((pairs.len(), self.modulus), |(i, c)| {
+            f64::from(u8::from(labels[i] == c))
+        });
+        let target = QuadraticNetwork::one_hot_pairs(self.n_hidden, self.modulus, pairs, y.view())?;
+        Ok(target.centred().single_precision())
     }
 
     /// PyTorch's default weights, a row for each stream.

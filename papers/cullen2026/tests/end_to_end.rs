@@ -20,7 +20,7 @@ fn a_whole_run_a_cached_one_and_a_report() {
         "4. Severity",
         "<svg",
     ];
-    program().check_whole_run(&shown, 3 + 5 + 2 + 1 + 2 + 3);
+    program().check_whole_run(&shown, 3 + 5 + 2 + 1 + 2 + 3 + 1);
 }
 
 #[test]
@@ -33,7 +33,7 @@ fn bad_settings_and_arguments_are_refused_by_name() {
         &["modulus is 1", "at least 2"],
     );
     program.refuse_settings(
-        "n_hidden = 8, train_fraction = 0.4",
+        "n_hidden = 24, train_fraction = 0.4",
         "n_hidden = 8, train_fraction = 1.0",
         &["train_fraction is 1", "less than 1"],
     );
@@ -54,7 +54,7 @@ fn bad_settings_and_arguments_are_refused_by_name() {
         &["learning_rate is -1"],
     );
     program.refuse_settings(
-        "estimate_every = 2",
+        "estimate_every = 5",
         "estimate_every = 0",
         &["estimate_every is 0"],
     );
