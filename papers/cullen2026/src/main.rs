@@ -9,6 +9,7 @@ mod memorising;
 mod settings;
 mod severity;
 mod sizes;
+mod solutions;
 mod task;
 mod theorems;
 mod toys;
@@ -52,6 +53,7 @@ fn experiments(store: &Store, settings: &Settings, (): ()) -> anyhow::Result<Fin
     let severity = severity::run(store, &settings.severity)?;
     let toys = toys::run(store, &settings.toys)?;
     let memorising = memorising::run(store, &settings.memorising, &settings.grokking)?;
+    let solutions = solutions::run(store, &settings.solutions, &settings.grokking, &memorising)?;
     Ok(Findings {
         obtained: [
             theorems::obtained(&theorems)?,
@@ -61,6 +63,7 @@ fn experiments(store: &Store, settings: &Settings, (): ()) -> anyhow::Result<Fin
             severity::obtained(&severity)?,
             toys::obtained(&settings.toys, &toys)?,
             memorising::obtained(&settings.memorising, &settings.grokking, &memorising)?,
+            solutions::obtained(&settings.solutions, &settings.grokking, &solutions)?,
         ]
         .concat(),
         sections: vec![
@@ -71,6 +74,7 @@ fn experiments(store: &Store, settings: &Settings, (): ()) -> anyhow::Result<Fin
             toys::section(store, &settings.toys, &toys)?,
             heat::section(store, &settings.heat, &heat)?,
             memorising::section(store, &settings.memorising, &settings.grokking, &memorising)?,
+            solutions::section(store, &settings.solutions, &settings.grokking, &solutions)?,
         ],
     })
 }

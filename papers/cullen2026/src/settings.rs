@@ -18,6 +18,7 @@ pub struct Settings {
     pub severity: Severity,
     pub toys: Toys,
     pub memorising: Memorising,
+    pub solutions: Solutions,
 }
 
 /// One network over its training, for some seeds.
@@ -133,6 +134,23 @@ pub struct Memorising {
     pub probes: Probes,
 }
 
+/// Jacobians at trained weights, of small networks and of that of `grokking`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Solutions {
+    /// (p, K) of the small ones.
+    pub sizes: Vec<(usize, usize)>,
+    pub train_fraction: f64,
+    /// Seed of splits and initial weights.
+    pub seed: u64,
+    pub plan: TrainPlan,
+    pub nbeta: f64,
+    pub sampling: Sampling,
+    /// Of the large one: scales s, and how its spectrum is had.
+    pub scales: Vec<f64>,
+    pub probes: Probes,
+}
+
 impl Sizes {
     /// All (p, K), those of both figures once.
     pub fn all(&self) -> Vec<(usize, usize)> {
@@ -211,6 +229,21 @@ impl Settings {
         increasing("[memorising] gammas", &m.gammas)?;
         increasing("[memorising] scales", &m.scales)?;
         m.sampling.plan(g.task.n_train()).context("[memorising]")?;
+        let j = &self.solutions;
+        for &(modulus, n_hidden) in &j.sizes {
+            let task = Task {
+                modulus,
+                n_hidden,
+                train_fraction: j.train_fraction,
+                seed: j.seed,
+            };
+            task.check().context("[solutions]")?;
+            check_batch(&task, j.plan.batch_size).context("[solutions]")?;
+            j.plan.check(task.n_train()).context("[solutions]")?;
+        }
+        j.sampling.dynamics(j.nbeta).context("[solutions]")?;
+        j.sampling.plan(usize::MAX).context("[solutions]")?;
+        increasing("[solutions] scales", &j.scales)?;
         let toys = &self.toys;
         default_nbeta(toys.n_samples).context("[toys]")?;
         toys.sampling.plan(toys.n_samples).context("[toys]")?;

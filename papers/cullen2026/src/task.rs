@@ -63,9 +63,16 @@ impl Task {
         pairs
     }
 
+    /// The pairs to train on.
+    pub fn train_pairs(&self) -> Vec<[u32; 2]> {
+        let mut pairs = self.shuffled_pairs();
+        pairs.truncate(self.n_train());
+        pairs
+    }
+
     /// The loss over the pairs to train on with their labels shuffled among them.
     pub fn random_labels(&self, seed: u64) -> anyhow::Result<QuadraticNetwork> {
-        let pairs = &self.shuffled_pairs()[..self.n_train()];
+        let pairs = self.train_pairs();
         let mut labels: Vec<usize> = pairs
             .iter()
             .map(|pair| (pair[0] as usize + pair[1] as usize) % self.modulus)
@@ -74,7 +81,8 @@ impl Task {
         let y = Array2::from_shape_fn((pairs.len(), self.modulus), |(i, c)| {
             f64::from(u8::from(labels[i] == c))
         });
-        let target = QuadraticNetwork::one_hot_pairs(self.n_hidden, self.modulus, pairs, y.view())?;
+        let target =
+            QuadraticNetwork::one_hot_pairs(self.n_hidden, self.modulus, &pairs, y.view())?;
         Ok(target.centred().single_precision())
     }
 
