@@ -18,9 +18,7 @@ SETUP       := $(if $(TCH),setup-tch,setup-cpu)
 
 # The stand-in libraries of .libtorch only link; on a GPU the real ones must be found before them.
 ifeq ($(DEVICE),cuda)
-find_torch := import importlib.metadata as m, importlib.util as u; assert m.version("torch").startswith("2.11."); \
-	print(u.find_spec("torch").submodule_search_locations[0] + "/lib")
-TORCH_LIB := $(if $(LIBTORCH),$(LIBTORCH)/lib,$(shell python3 -c '$(find_torch)' 2>/dev/null))
+TORCH_LIB := $(shell LIBTORCH='$(LIBTORCH)' scripts/find-torch)
 $(if $(TORCH_LIB),,$(error DEVICE=cuda needs PyTorch 2.11 with CUDA for python3, or LIBTORCH=its folder))
 export LD_LIBRARY_PATH := $(TORCH_LIB)$(if $(LD_LIBRARY_PATH),:$(LD_LIBRARY_PATH))
 endif
@@ -30,7 +28,7 @@ run_papers = set -e; for paper in $(or $(PAPER),$(PAPERS)); do \
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help reproduce report test check bench stress test-tch setup-cpu setup-tch
+.PHONY: help reproduce report test check bench stress test-tch build-cuda setup-cpu setup-tch
 
 help: ## Show the targets.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
@@ -59,6 +57,9 @@ stress: setup-cpu ## Run the heavy statistical tests; SEED=n draws anew.
 test-tch: setup-tch ## Lint and test slt-models with burn-tch, on libtorch's CPU.
 	cargo clippy $(CARGO_FLAGS) -p slt-models --features tch --all-targets -- -D warnings
 	cargo test $(CARGO_FLAGS) -p slt-models --features tch
+
+build-cuda: ## Pack the program of PAPER= for a GPU machine with PyTorch and without Rust.
+	@scripts/build-cuda $(PAPER)
 
 setup-cpu:
 	@scripts/setup cpu
