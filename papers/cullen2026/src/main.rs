@@ -6,6 +6,7 @@ mod grokking;
 mod heat;
 mod measured;
 mod memorising;
+mod regimes;
 mod settings;
 mod severity;
 mod sizes;
@@ -54,6 +55,7 @@ fn experiments(store: &Store, settings: &Settings, (): ()) -> anyhow::Result<Fin
     let toys = toys::run(store, &settings.toys)?;
     let memorising = memorising::run(store, &settings.memorising, &settings.grokking)?;
     let solutions = solutions::run(store, &settings.solutions, &settings.grokking, &memorising)?;
+    let regimes = regimes::run(store, &settings.regimes)?;
     Ok(Findings {
         obtained: [
             theorems::obtained(&theorems)?,
@@ -64,6 +66,7 @@ fn experiments(store: &Store, settings: &Settings, (): ()) -> anyhow::Result<Fin
             toys::obtained(&settings.toys, &toys)?,
             memorising::obtained(&settings.memorising, &settings.grokking, &memorising)?,
             solutions::obtained(&settings.solutions, &settings.grokking, &solutions)?,
+            regimes::obtained(&settings.regimes, &regimes),
         ]
         .concat(),
         sections: vec![
@@ -75,6 +78,7 @@ fn experiments(store: &Store, settings: &Settings, (): ()) -> anyhow::Result<Fin
             heat::section(store, &settings.heat, &heat)?,
             memorising::section(store, &settings.memorising, &settings.grokking, &memorising)?,
             solutions::section(store, &settings.solutions, &settings.grokking, &solutions)?,
+            regimes::section(store, &settings.regimes, &regimes)?,
         ],
     })
 }

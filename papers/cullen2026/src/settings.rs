@@ -19,6 +19,7 @@ pub struct Settings {
     pub toys: Toys,
     pub memorising: Memorising,
     pub solutions: Solutions,
+    pub regimes: Regimes,
 }
 
 /// One network over its training, for some seeds.
@@ -151,6 +152,34 @@ pub struct Solutions {
     pub probes: Probes,
 }
 
+/// Networks of several moduli on several shares of their pairs.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Regimes {
+    pub moduli: Vec<usize>,
+    /// Shares of the pairs, in increasing order.
+    pub fractions: Vec<f64>,
+    pub n_hidden: usize,
+    /// Seed of splits and initial weights.
+    pub seed: u64,
+    pub n_seeds: u64,
+    pub plan: TrainPlan,
+    /// A training stops when so many checkpoints in a row have this validation accuracy, for all seeds.
+    pub stop_accuracy: f64,
+    pub stop_after: usize,
+}
+
+impl Regimes {
+    pub fn task(&self, modulus: usize, train_fraction: f64) -> Task {
+        Task {
+            modulus,
+            n_hidden: self.n_hidden,
+            train_fraction,
+            seed: self.seed,
+        }
+    }
+}
+
 impl Sizes {
     /// All (p, K), those of both figures once.
     pub fn all(&self) -> Vec<(usize, usize)> {
@@ -244,6 +273,21 @@ impl Settings {
         j.sampling.dynamics(j.nbeta).context("[solutions]")?;
         j.sampling.plan(usize::MAX).context("[solutions]")?;
         increasing("[solutions] scales", &j.scales)?;
+        let r = &self.regimes;
+        increasing("[regimes] fractions", &r.fractions)?;
+        for (&modulus, &fraction) in r
+            .moduli
+            .iter()
+            .flat_map(|m| r.fractions.iter().map(move |f| (m, f)))
+        {
+            let task = r.task(modulus, fraction);
+            task.check().context("[regimes]")?;
+            check_batch(&task, r.plan.batch_size).context("[regimes]")?;
+            r.plan.check(task.n_train()).context("[regimes]")?;
+        }
+        for (name, value) in [("n_seeds", r.n_seeds), ("stop_after", r.stop_after as u64)] {
+            ensure!(value > 0, "[regimes] {name} is 0; expected at least 1");
+        }
         let toys = &self.toys;
         default_nbeta(toys.n_samples).context("[toys]")?;
         toys.sampling.plan(toys.n_samples).context("[toys]")?;

@@ -77,13 +77,19 @@ fn optimiser(settings: &Severity, learning_rate: f64, weight_decay: f64) -> Opti
 }
 
 /// The accuracies of all rows, on the pairs to train on and on the others.
-fn accuracies(targets: &mut [QuadraticNetwork; 2], rows: ArrayView2<f64>) -> [Vec<f64>; 2] {
+pub fn accuracies(targets: &mut [QuadraticNetwork; 2], rows: ArrayView2<f64>) -> [Vec<f64>; 2] {
     let [train, validation] = targets;
     std::thread::scope(|scope| {
         let train = scope.spawn(|| train.accuracy(rows));
         let validation = validation.accuracy(rows);
         [train.join().expect("no accuracy panics"), validation]
     })
+}
+
+/// Whether each of the last `after` accuracies is `least` or more: the early stop of the paper's code.
+pub fn has_learnt(accuracies: &[f64], least: f64, after: usize) -> bool {
+    let last = accuracies.iter().rev().take(after);
+    last.filter(|&&a| a >= least).count() == after
 }
 
 /// All learning rates and seeds are rows of one ensemble; a row that has learnt for long enough leaves it.
@@ -138,9 +144,8 @@ fn compute(settings: &Severity, weight_decay: f64) -> anyhow::Result<Vec<Run>> {
             for (curve, found) in run.accuracies.iter_mut().zip(&found) {
                 curve.push(found[row]);
             }
-            let last = run.accuracies[1].iter().rev().take(settings.stop_after);
-            let learnt = last.clone().filter(|&&a| a >= settings.stop_accuracy);
-            keep[row] = learnt.count() < settings.stop_after;
+            let (least, after) = (settings.stop_accuracy, settings.stop_after);
+            keep[row] = !has_learnt(&run.accuracies[1], least, after);
             let ends = !keep[row] || to == settings.plan.n_steps;
             if run.seed == 0 && (number.is_power_of_two() || ends) {
                 anchors.push((member, to, training.rows.row(row).to_vec()));

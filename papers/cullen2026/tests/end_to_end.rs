@@ -20,7 +20,7 @@ fn a_whole_run_a_cached_one_and_a_report() {
         "4. Severity",
         "<svg",
     ];
-    program().check_whole_run(&shown, 3 + 5 + 2 + 1 + 2 + 3 + 1 + 2 + 2);
+    program().check_whole_run(&shown, 3 + 5 + 2 + 1 + 2 + 3 + 1 + 2 + 2 + 2);
 }
 
 #[test]
