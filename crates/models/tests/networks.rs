@@ -8,7 +8,7 @@ use cases::{Case, Law, cases, evaluate, largest};
 use ndarray::{Array2, Axis, array, s};
 use slt_models::{
     Activation, DeviceKind, EmbeddingMlp, Inputs, Loss, Mlp, Network, NetworkError, NetworkTarget,
-    Polynomial, Precision, QuadraticNetwork, Stored, TiedAutoencoder, Transformer,
+    Polynomial, Precision, QuadraticNetwork, TiedAutoencoder, Transformer,
 };
 use slt_sampler::{Batch, Target};
 
@@ -209,14 +209,14 @@ fn initial_values_have_pytorchs_names_shapes_and_laws() {
         for (parameter, (name, shape, law)) in
             case.network.parameters().iter().zip(&case.parameters)
         {
-            let [rows_of, columns] = parameter.shape;
-            let theirs = match parameter.stored {
-                Stored::Matrix => vec![rows_of, columns],
-                Stored::Transposed => vec![columns, rows_of],
-                Stored::Vector => vec![columns],
-            };
-            assert_eq!((&parameter.name, &theirs), (name, shape), "{}", case.name);
-            let columns = at..at + rows_of * columns;
+            let [height, width] = parameter.shape;
+            assert_eq!(
+                (&parameter.name, &parameter.stored_shape()),
+                (name, shape),
+                "{}",
+                case.name
+            );
+            let columns = at..at + height * width;
             at = columns.end;
             let values: Vec<f64> = rows
                 .slice(s![.., columns.clone()])

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use ndarray::Array2;
+use ndarray::{Array2, ArrayViewD};
 use safetensors::tensor::{Dtype, SafeTensors, View};
 use serde::{Deserialize, Serialize};
 
@@ -59,7 +59,7 @@ pub enum CheckpointError {
     },
 }
 
-struct Doubles<'a>(&'a Array2<f64>);
+struct Doubles<'a>(ArrayViewD<'a, f64>);
 
 impl View for Doubles<'_> {
     fn dtype(&self) -> Dtype {
@@ -79,36 +79,49 @@ impl View for Doubles<'_> {
     }
 }
 
+/// Writes arrays as a safetensors file; a reader sees the whole file or none.
+pub(crate) fn write<'a>(
+    path: &Path,
+    arrays: impl Iterator<Item = (&'a String, ArrayViewD<'a, f64>)>,
+    metadata: Option<HashMap<String, String>>,
+) -> Result<(), CheckpointError> {
+    let failed = |source| CheckpointError::Io {
+        action: "write",
+        path: path.to_owned(),
+        source,
+    };
+    let tensors = arrays.map(|(name, array)| (name, Doubles(array)));
+    let bytes =
+        safetensors::serialize(tensors, metadata).map_err(|e| failed(std::io::Error::other(e)))?;
+    let folder = match path.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    };
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+    file.write_all(&bytes)
+        .and_then(|()| file.as_file().sync_all())
+        .map_err(failed)?;
+    file.persist(path).map_err(|e| failed(e.error))?;
+    Ok(())
+}
+
 impl Checkpoint {
     /// Writes the checkpoint; a reader sees the whole file or none.
     ///
     /// # Errors
     /// [`CheckpointError::Io`] where the file system refuses.
     pub fn save(&self, path: &Path) -> Result<(), CheckpointError> {
-        let failed = |source| CheckpointError::Io {
-            action: "write",
-            path: path.to_owned(),
-            source,
-        };
         let header = Header {
             step: self.step,
             config: self.config.clone(),
         };
         let header = serde_json::to_string(&header).expect("a number and a string");
         let metadata = HashMap::from([(HEADER.to_owned(), header)]);
-        let tensors = self
+        let arrays = self
             .arrays
             .iter()
-            .map(|(name, array)| (name, Doubles(array)));
-        let bytes = safetensors::serialize(tensors, Some(metadata))
-            .map_err(|e| failed(std::io::Error::other(e)))?;
-        let folder = path.parent().unwrap_or(Path::new("."));
-        let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
-        file.write_all(&bytes)
-            .and_then(|()| file.as_file().sync_all())
-            .map_err(failed)?;
-        file.persist(path).map_err(|e| failed(e.error))?;
-        Ok(())
+            .map(|(name, a)| (name, a.view().into_dyn()));
+        write(path, arrays, Some(metadata))
     }
 
     /// Reads a checkpoint that `config` made.
@@ -268,7 +281,8 @@ mod tests {
         let rows = Array2::zeros((1, 1));
         for entry in [None, Some(("slt", "no JSON")), Some(("other", "{}"))] {
             let metadata = entry.map(|(k, v)| HashMap::from([(k.to_owned(), v.to_owned())]));
-            let bytes = safetensors::serialize([("rows", Doubles(&rows))], metadata);
+            let bytes =
+                safetensors::serialize([("rows", Doubles(rows.view().into_dyn()))], metadata);
             std::fs::write(&path, bytes.expect("serialised")).expect("written");
             let error = Checkpoint::load(&path, "{}").expect_err("damaged");
             assert!(error.to_string().contains("'slt'"), "{error}");
