@@ -1,8 +1,11 @@
-//! Chain-steps per second of the tensor engine on one core: the parity net, 30-256-256-1 ReLU, 73 985 parameters.
+//! Chain-steps per second of the tensor engine on one core: the parity net, 30-256-256-1 ReLU, 73 985 parameters; and steps of
+//! training, of this and of the host's quadratic network for addition modulo 53.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use ndarray::Array2;
 use slt_models::{Activation, DeviceKind, Loss, Mlp, NetworkTarget, Parity, Precision};
 use slt_sampler::stream::Purpose;
+use slt_sampler::targets::QuadraticNetwork;
 use slt_sampler::{Dynamics, Kernel, Minibatches, Row, State, Target, default_nbeta};
 use slt_training::{Adam, Optimiser};
 
@@ -58,23 +61,21 @@ fn sampling(c: &mut Criterion) {
     group.finish();
 }
 
-fn training(c: &mut Criterion) {
-    let mut target = target();
+/// Steps of training of four networks, batches of 128.
+fn training(
+    c: &mut Criterion,
+    name: &str,
+    target: &mut impl Target,
+    mut rows: Array2<f64>,
+    optimiser: Optimiser,
+) {
     let streams = [0, 1, 2, 3];
-    let mut rows = target.network().init(1, &streams);
-    let settings = Adam {
-        learning_rate: 1e-3,
-        beta1: 0.9,
-        beta2: 0.999,
-        epsilon: 1e-8,
-        weight_decay: 5e-2,
-    };
-    let optimiser = Optimiser::AdamW(settings);
     let mut moments = optimiser.start(4, target.n_params());
     let (mut grad, mut loss) = (rows.clone(), vec![0.0; 4]);
-    let mut batches = Minibatches::new(1, Purpose::TrainingBatches, &streams, 1000, Some(128));
+    let (purpose, n) = (Purpose::TrainingBatches, target.n_samples());
+    let mut batches = Minibatches::new(1, purpose, &streams, n, Some(128));
     let mut step = 0;
-    let mut group = c.benchmark_group("parity net, 4 seeds");
+    let mut group = c.benchmark_group(name);
     group.throughput(Throughput::Elements(4)).sample_size(20);
     group.bench_function("training steps, batch 128", |b| {
         b.iter(|| {
@@ -92,5 +93,33 @@ fn training(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, sampling, training);
+fn trainings(c: &mut Criterion) {
+    let adam = |learning_rate, weight_decay| Adam {
+        learning_rate,
+        beta1: 0.9,
+        beta2: 0.999,
+        epsilon: 1e-8,
+        weight_decay,
+    };
+    let mut parity = target();
+    let rows = parity.network().init(1, &[0, 1, 2, 3]);
+    let optimiser = Optimiser::AdamW(adam(1e-3, 5e-2));
+    training(c, "parity net, 4 seeds", &mut parity, rows, optimiser);
+    let (modulus, n_hidden) = (53, 1024);
+    let pairs = (0..1123u32).map(|i| {
+        [
+            i * 5 / 2 % (modulus * modulus) / modulus,
+            i * 5 / 2 % modulus,
+        ]
+    });
+    let pairs: Vec<_> = pairs.collect();
+    let addition = QuadraticNetwork::modular_addition(n_hidden, modulus as usize, &pairs);
+    let mut addition = addition.expect("pairs").centred().single_precision();
+    let wave = |(i, j): (usize, usize)| 0.1 * ((i + 1) as f64 * (j + 1) as f64).sin();
+    let rows = Array2::from_shape_fn((4, addition.n_params()), wave);
+    let optimiser = Optimiser::Adam(adam(1e-4, 1e-5));
+    training(c, "addition, 4 seeds", &mut addition, rows, optimiser);
+}
+
+criterion_group!(benches, sampling, trainings);
 criterion_main!(benches);

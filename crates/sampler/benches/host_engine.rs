@@ -185,6 +185,7 @@ fn problems(c: &mut Criterion) {
     );
     let batches = Run {
         step_size: 5e-4,
+        n_steps: 10,
         ..batches
     };
     let (target, anchor) = d();
