@@ -17,6 +17,7 @@ use slt_training::{TrainPlan, Training};
 
 use crate::grokking::{checkpoints, over_seeds};
 use crate::settings::{Grokking, Memorising};
+use crate::task::counted;
 
 /// Which solution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -121,14 +122,12 @@ fn compute(
 ) -> anyhow::Result<Vec<Vec<Outcome>>> {
     let [mut target, mut validation] = network.task.targets()?;
     let steps = network.plan.checkpoint_steps();
-    let (mut generalised, mut memorised) = (Vec::new(), Vec::new());
+    let (mut generalised, mut memorised, mut losses) = (Vec::new(), Vec::new(), Vec::new());
     for seed in 0..settings.n_seeds {
         let rows = checkpoints(store, network, &target, seed)?;
         let last = rows.row(rows.nrows() - 1);
-        let mut nearest = Nearest {
-            loss: loss(&mut target, last),
-            best: None,
-        };
+        let loss = loss(&mut target, last);
+        let mut nearest = Nearest { loss, best: None };
         for (row, &step) in rows.rows().into_iter().zip(&steps) {
             if validation.accuracy(row.insert_axis(ArrayAxis(0)))[0] <= settings.validation_accuracy
             {
@@ -140,12 +139,9 @@ fn compute(
             weights: last.to_owned(),
         });
         memorised.push(nearest.found(Memorised)?);
+        losses.push(loss);
     }
     let mut random = network.task.random_labels(settings.label_seed)?;
-    let losses: Vec<f64> = generalised
-        .iter()
-        .map(|found| loss(&mut target, found.weights.view()))
-        .collect();
     let unstructured = trained_on(&mut random, settings, network, &losses)?;
 
     let kinds = [
@@ -245,7 +241,7 @@ fn measure(
             let (gamma, step_size) = (c.gamma(), c.step_size());
             quadratic_chain_mean(&spectrum, network.nbeta, gamma, step_size, &plan.schedule)
         };
-        let dimension = |s: &f64| spectrum.sum(|h| 0.5 * s * h.max(0.0) / (s * h.max(0.0) + 1.0));
+        let dimension = |s: &f64| spectrum.sum(|h| counted(s * h, 1.0));
         outcomes.push(Outcome {
             solution,
             step: found.step,
@@ -478,7 +474,7 @@ pub fn section(
     Ok(Section {
         heading: "7. Memorising and generalising".into(),
         text: vec![format!(
-            "{} seeds of section 3 at the end, the same before they generalise, and the same network on random labels of the same {} pairs, each at the checkpoint whose              training loss is nearest to that of the end; {} chain of {} steps around each at each γ, ε = {}, nβ = {}.",
+            "{} seeds of section 3 at the end, the same before they generalise, and the same network on random labels of the same {} pairs, each at the checkpoint whose training loss is nearest to that of the end; {} chain of {} steps around each at each γ, ε = {}, nβ = {}.",
             outcomes.len(),
             network.task.n_train(),
             sampling.n_chains,
@@ -488,7 +484,7 @@ pub fn section(
         )],
         figures: vec![FigureRef {
             name: "memorising".into(),
-            caption: "λ̂ (points) and what the same chains would give on the second order (dashed); half the number of directions that count, against the                       scale of the sampler.".into(),
+            caption: "λ̂ (points) and what the same chains would give on the second order (dashed); half the number of directions that count, against the scale of the sampler.".into(),
             alt: "Two panels: estimates of three solutions fall together with γ, numbers of directions rise with the scale".into(),
         }],
         ..Section::default()

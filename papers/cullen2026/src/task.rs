@@ -111,6 +111,12 @@ pub fn check_batch(task: &Task, batch_size: Option<usize>) -> anyhow::Result<()>
     Ok(())
 }
 
+/// What a direction of curvature `kappa = nβh` counts beside a localisation `gamma`: `½ κ/(κ + γ)`, and 0 where it bends down.
+pub fn counted(kappa: f64, gamma: f64) -> f64 {
+    let kappa = kappa.max(0.0);
+    0.5 * kappa / (kappa + gamma)
+}
+
 /// Mean and standard deviation over seeds, at each index.
 pub fn mean_and_sd(curves: &[&[f64]]) -> anyhow::Result<(Vec<f64>, Vec<f64>)> {
     let n = curves.len() as f64;

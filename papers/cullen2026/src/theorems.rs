@@ -14,6 +14,7 @@ use slt_theory::quadratic_theorems::{corollary_4_2_v3, corollary_5_4_v3};
 use slt_theory::{ModularAddition, ModularLoss, QuadraticNetwork as Network, Support};
 
 use crate::settings::Theorems;
+use crate::task::counted;
 
 /// What is recorded of a network.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -133,7 +134,7 @@ fn compute(settings: &Theorems, case: Case) -> anyhow::Result<Outcome> {
             )
         }
     };
-    let share = |h: f64| 0.5 * nbeta * h.max(0.0) / (nbeta * h.max(0.0) + gamma);
+    let share = |h: f64| counted(nbeta * h, gamma);
     Ok(Outcome {
         name,
         modular: matches!(case, Case::Modular(_)),
