@@ -126,6 +126,32 @@ impl Optimiser {
         }
     }
 
+    /// The same optimiser with another learning rate and weight decay.
+    ///
+    /// # Errors
+    /// [`OptimiserError`] where one of them is out of range, or a weight decay is asked of [`Self::Sgd`], which has none.
+    pub fn with(self, learning_rate: f64, weight_decay: f64) -> Result<Self, OptimiserError> {
+        let of = |adam| Adam {
+            learning_rate,
+            weight_decay,
+            ..adam
+        };
+        let changed = match self {
+            Self::Adam(adam) => Self::Adam(of(adam)),
+            Self::AdamW(adam) => Self::AdamW(of(adam)),
+            Self::Sgd(sgd) => {
+                let none = "0 under sgd, which has no weight decay";
+                check(weight_decay == 0.0, "weight_decay", weight_decay, none)?;
+                Self::Sgd(Sgd {
+                    learning_rate,
+                    ..sgd
+                })
+            }
+        };
+        changed.validate()?;
+        Ok(changed)
+    }
+
     /// The state before the first step of `n_rows` rows with `d` parameters.
     pub fn start(&self, n_rows: usize, d: usize) -> OptimiserState {
         let moment = |used| Array2::zeros((n_rows, if used { d } else { 0 }));
@@ -234,6 +260,39 @@ mod tests {
         learning_rate: 0.01,
         momentum: 0.9,
     };
+
+    #[test]
+    fn sgd_refuses_a_weight_decay() {
+        let message =
+            |o: Optimiser, rate, decay| o.with(rate, decay).expect_err("refused").to_string();
+        assert_eq!(
+            message(Optimiser::Sgd(SGD), 0.1, 1e-5),
+            "weight_decay is 0.00001; expected 0 under sgd, which has no weight decay"
+        );
+        assert!(message(Optimiser::Sgd(SGD), 0.1, f64::NAN).contains("weight_decay is NaN"));
+        assert!(message(Optimiser::Adam(ADAM), 0.1, -1.0).contains("weight_decay is -1"));
+        assert!(message(Optimiser::AdamW(ADAM), 0.0, 0.0).contains("learning_rate is 0"));
+        let of = |learning_rate, weight_decay| Adam {
+            learning_rate,
+            weight_decay,
+            ..ADAM
+        };
+        for (kind, changed) in [
+            (Optimiser::Adam as fn(Adam) -> Optimiser, of(0.1, 1e-5)),
+            (Optimiser::AdamW, of(0.2, 0.0)),
+        ] {
+            let found = kind(ADAM).with(changed.learning_rate, changed.weight_decay);
+            assert_eq!(found, Ok(kind(changed)));
+        }
+        let slower = Sgd {
+            learning_rate: 0.1,
+            ..SGD
+        };
+        assert_eq!(
+            Optimiser::Sgd(SGD).with(0.1, 0.0),
+            Ok(Optimiser::Sgd(slower))
+        );
+    }
 
     /// The gradient `g_i = sin(t (i + 1))` of step t, from 1.
     fn gradient(t: u64) -> Array2<f64> {

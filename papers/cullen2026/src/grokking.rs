@@ -1,15 +1,15 @@
 //! One network over its training: losses, accuracies, λ̂ and the trace of the Hessian, for some seeds.
 
 use anyhow::Context;
-use ndarray::{Array2, Axis as ArrayAxis, s};
+use ndarray::{Array2, Axis as ArrayAxis};
 use serde::{Deserialize, Serialize};
 use slt_report::{
-    Axis, Colour, Figure, FigureRef, Layer, Legend, Obtained, Panel, Progress, Section, Store,
-    Verdict,
+    Axis, Colour, Figure, FigureRef, Layer, Legend, Obtained, Panel, Section, Store, Verdict,
 };
-use slt_sampler::{Harmonic, Llc, Points, Probes, SpectralSum, Spectrum, Target, estimate};
-use slt_training::{TrainPlan, train};
+use slt_sampler::targets::QuadraticNetwork;
+use slt_sampler::{Harmonic, Llc, Probes, SpectralSum, Spectrum, Target};
 
+use crate::ensemble::{Stored, accuracies, chains, losses, together};
 use crate::measured::column;
 use crate::settings::Grokking;
 use crate::task::mean_and_sd;
@@ -44,53 +44,44 @@ pub fn run(store: &Store, settings: &Grokking) -> anyhow::Result<Vec<Outcome>> {
 }
 
 fn compute(store: &Store, settings: &Grokking, seed: u64) -> anyhow::Result<Outcome> {
-    let [mut target, mut validation] = settings.task.targets()?;
+    let mut targets = settings.task.targets()?;
+    let target = targets[0].clone();
     let steps = settings.plan.checkpoint_steps();
     let rows = checkpoints(store, settings, &target, seed)?;
-    let mut losses = [(); 2].map(|()| vec![0.0; steps.len()]);
-    target.loss(rows.view(), &mut losses[0]);
-    validation.loss(rows.view(), &mut losses[1]);
-    let accuracies = [
-        target.accuracy(rows.view()),
-        validation.accuracy(rows.view()),
-    ];
+    let losses = losses(&mut targets, rows.view());
+    let accuracies = accuracies(&mut targets, rows.view());
 
-    // every chain around every checkpoint is a row of one ensemble
     let chosen: Vec<usize> = (0..steps.len()).step_by(settings.estimate_every).collect();
     let anchors = rows.select(ArrayAxis(0), &chosen);
     let dynamics = settings.sampling.dynamics(settings.nbeta)?;
-    let points = Points {
-        anchors: anchors.view(),
-        dynamics: &vec![dynamics; chosen.len()],
-        n_chains: settings.sampling.n_chains,
-        from_stream: seed << 32,
-    };
-    let mut plan = settings.sampling.plan(target.n_samples())?;
-    // a chain's weights and gradients fill a core's cache
-    plan.block = 1;
-    let n_steps = points.n_chains * chosen.len() * plan.schedule.n_steps();
-    let progress = Progress::start(&format!("chains of seed {seed}"), n_steps as u64);
-    let found = estimate(&target, &points, &plan, None, &|n| progress.inc(n))?.all()?;
-    let (mut llcs, mut traces) = (Vec::new(), Vec::new());
-    for (i, llc) in found.into_iter().enumerate() {
+    let found = chains(
+        &format!("chains of seed {seed}"),
+        &target,
+        anchors.view(),
+        &vec![dynamics; chosen.len()],
+        &settings.sampling,
+        seed << 32,
+    )?;
+    let schedule = settings.sampling.plan(target.n_samples())?.schedule;
+    let second_order = |(i, llc): (usize, Llc)| {
         let probes = Probes {
             stream: (seed << 32) | i as u64,
             ..settings.probes
         };
-        let w = anchors.row(i);
+        let (mut target, w) = (target.clone(), anchors.row(i));
         let spectrum = Spectrum::of(&mut target, w, &probes)?;
-        let schedule = Some(&plan.schedule);
         let second = Harmonic::from_spectrum(
             &mut target,
             w,
             &spectrum,
             &dynamics,
-            schedule,
+            Some(&schedule),
             probes.n_steps,
         )?;
-        llcs.push(llc.with_harmonic(second));
-        traces.push(spectrum.sum(|h| h));
-    }
+        Ok((llc.with_harmonic(second), spectrum.sum(|h| h)))
+    };
+    let found = together(found.all()?.into_iter().enumerate(), second_order)?;
+    let (llcs, traces) = found.into_iter().unzip();
     Ok(Outcome {
         estimated: chosen.iter().map(|&i| steps[i]).collect(),
         steps,
@@ -102,33 +93,21 @@ fn compute(store: &Store, settings: &Grokking, seed: u64) -> anyhow::Result<Outc
 }
 
 /// The parameters of a seed at all checkpoints; all seeds are trained together, when the first is asked for.
-pub fn checkpoints<T: Target + Clone + Send + Sync>(
+pub fn checkpoints(
     store: &Store,
     settings: &Grokking,
-    target: &T,
+    target: &QuadraticNetwork,
     seed: u64,
 ) -> anyhow::Result<Array2<f64>> {
     let Grokking { task, plan, .. } = settings;
     let seeds: Vec<u64> = (0..settings.n_seeds).collect();
-    let config = serde_json::to_string(&(task, settings.n_seeds, settings.init_seed, plan))?;
-    let folder = store.checkpoints_of("grokking", &config, "host")?;
-    let n_threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let progress = Progress::start("training", plan.n_steps * settings.n_seeds);
-    train(
-        target,
-        plan,
-        task.init(settings.init_seed, &seeds),
-        &seeds,
-        &folder,
-        &config,
-        n_threads,
-        &|n| progress.inc(n),
-    )?;
+    let config = (task, settings.n_seeds, settings.init_seed, plan);
+    let start = task.init(settings.init_seed, &seeds);
+    let stored = Stored::train("training", store, "grokking", &config, target, plan, start)?;
     let steps = plan.checkpoint_steps();
     let mut rows = Array2::zeros((steps.len(), task.n_params()));
     for (mut row, &step) in rows.rows_mut().into_iter().zip(&steps) {
-        let all = TrainPlan::load_rows(&folder, step, &config)?;
-        row.assign(&all.slice(s![seed as usize, ..]));
+        row.assign(&stored.rows(step)?.row(seed as usize));
     }
     Ok(rows)
 }

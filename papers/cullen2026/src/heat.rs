@@ -4,13 +4,11 @@ use anyhow::Context;
 use ndarray::s;
 use serde::{Deserialize, Serialize};
 use slt_report::{
-    Axis, Figure, FigureRef, Heat as Map, Layer, Legend, Obtained, Panel, Progress, Section, Store,
-    Verdict,
+    Axis, Figure, FigureRef, Heat as Map, Layer, Legend, Obtained, Panel, Section, Store, Verdict,
 };
-use slt_sampler::{
-    Dynamics, Llc, Points, QuadraticPrediction, Spectrum, estimate, quadratic_chain_mean,
-};
+use slt_sampler::{Dynamics, Llc, QuadraticPrediction, Spectrum, quadratic_chain_mean};
 
+use crate::ensemble::chains;
 use crate::grokking::checkpoints;
 use crate::settings::{Grokking, Heat};
 
@@ -52,22 +50,13 @@ fn compute(store: &Store, settings: &Heat, network: &Grokking) -> anyhow::Result
     let nbeta = network.nbeta;
     let cells = Dynamics::grid(&settings.step_sizes, &settings.gammas, &[nbeta])?;
     let anchors = rows.slice(s![-1.., ..]);
-    let points = Points {
-        anchors: anchors.broadcast((cells.len(), w.len())).context("rows")?,
-        dynamics: &cells,
-        n_chains: settings.sampling.n_chains,
-        from_stream: 0,
-    };
-    let mut plan = settings.sampling.plan(network.task.n_train())?;
-    // a chain's weights and gradients fill a core's cache
-    plan.block = 1;
-    let n_steps = cells.len() * points.n_chains * plan.schedule.n_steps();
-    let progress = Progress::start("heat map", n_steps as u64);
-    let found = estimate(&target, &points, &plan, None, &|n| progress.inc(n))?;
+    let anchors = anchors.broadcast((cells.len(), w.len())).context("rows")?;
+    let found = chains("heat map", &target, anchors, &cells, &settings.sampling, 0)?;
+    let schedule = settings.sampling.plan(network.task.n_train())?.schedule;
     let spectrum = Spectrum::of(&mut target, w, &settings.probes)?;
     let mean = |llc: &Llc| (llc.n_diverged == 0 && llc.mean.is_finite()).then_some(llc.mean);
     let chain = |c: &Dynamics| {
-        let mean = quadratic_chain_mean(&spectrum, nbeta, c.gamma(), c.step_size(), &plan.schedule);
+        let mean = quadratic_chain_mean(&spectrum, nbeta, c.gamma(), c.step_size(), &schedule);
         mean.ok().map(|mean| mean.value)
     };
     let equilibria = cells
@@ -161,7 +150,7 @@ pub fn section(store: &Store, settings: &Heat, outcome: &Outcome) -> anyhow::Res
     .write(&store.figures(), "heat")?;
     let sampling = &settings.sampling;
     Ok(Section {
-        heading: "6. Sensitivity to ε and γ".into(),
+        heading: "7. Sensitivity to ε and γ".into(),
         text: vec![format!(
             "The first seed's trained network of section 3; {} chain of {} steps a cell, of which {} are dropped; grey cells diverged. The exact law of a \
              quadratic loss at equilibrium goes from {:.1} at γ = {} to {:.1} at γ = {}.",

@@ -2,6 +2,7 @@
 //!
 //! Load, run what is not recorded yet, draw figures and tables from the records.
 
+mod ensemble;
 mod grokking;
 mod heat;
 mod measured;
@@ -14,6 +15,7 @@ mod solutions;
 mod task;
 mod theorems;
 mod toys;
+mod variations;
 
 use std::process::ExitCode;
 
@@ -52,6 +54,7 @@ fn experiments(store: &Store, settings: &Settings, (): ()) -> anyhow::Result<Fin
     let grokking = grokking::run(store, &settings.grokking)?;
     let heat = heat::run(store, &settings.heat, &settings.grokking)?;
     let severity = severity::run(store, &settings.severity)?;
+    let variations = variations::run(store, &settings.variations)?;
     let toys = toys::run(store, &settings.toys)?;
     let memorising = memorising::run(store, &settings.memorising, &settings.grokking)?;
     let solutions = solutions::run(store, &settings.solutions, &settings.grokking, &memorising)?;
@@ -63,6 +66,7 @@ fn experiments(store: &Store, settings: &Settings, (): ()) -> anyhow::Result<Fin
             grokking::obtained(&grokking),
             heat::obtained(&settings.heat, &heat),
             severity::obtained(&severity)?,
+            variations::obtained(&variations),
             toys::obtained(&settings.toys, &toys)?,
             memorising::obtained(&settings.memorising, &settings.grokking, &memorising)?,
             solutions::obtained(&settings.solutions, &settings.grokking, &solutions)?,
@@ -74,6 +78,7 @@ fn experiments(store: &Store, settings: &Settings, (): ()) -> anyhow::Result<Fin
             sizes::section(store, &settings.sizes, &sizes)?,
             grokking::section(store, &settings.grokking, &grokking)?,
             severity::section(store, &settings.severity, &severity)?,
+            variations::section(store, &settings.variations, &variations)?,
             toys::section(store, &settings.toys, &toys)?,
             heat::section(store, &settings.heat, &heat)?,
             memorising::section(store, &settings.memorising, &settings.grokking, &memorising)?,

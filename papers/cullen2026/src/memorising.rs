@@ -5,16 +5,14 @@ use ndarray::{Array1, ArrayView1, Axis as ArrayAxis, stack};
 use num_rational::Rational64;
 use serde::{Deserialize, Serialize};
 use slt_report::{
-    Axis, Colour, Figure, FigureRef, Layer, Legend, Obtained, Panel, Progress, Section, Store,
-    Verdict,
+    Axis, Colour, Figure, FigureRef, Layer, Legend, Obtained, Panel, Section, Store, Verdict,
 };
 use slt_sampler::targets::QuadraticNetwork;
-use slt_sampler::{
-    Dynamics, Llc, Points, Probes, SpectralSum, Spectrum, Target, estimate, quadratic_chain_mean,
-};
+use slt_sampler::{Dynamics, Llc, Probes, SpectralSum, Spectrum, Target, quadratic_chain_mean};
 use slt_theory::{LearningCoefficient, ModularAddition, ModularLoss, Phase, critical_n};
 use slt_training::{TrainPlan, Training};
 
+use crate::ensemble::{chains, together, train_in_memory};
 use crate::grokking::{checkpoints, over_seeds};
 use crate::settings::{Grokking, Memorising};
 use crate::task::counted;
@@ -152,15 +150,15 @@ fn compute(
     let mut outcomes = vec![Vec::new(); kinds[0].1.len()];
     for (kind, (solution, found)) in kinds.into_iter().enumerate() {
         let target = match solution {
-            RandomLabels => &mut random,
-            _ => &mut target,
+            RandomLabels => &random,
+            _ => &target,
         };
         let measured = measure(
             settings,
             network,
             solution,
             target,
-            &mut validation,
+            &validation,
             &found,
             kind,
         )?;
@@ -187,16 +185,15 @@ fn trained_on(
     let start = network.task.init(network.init_seed, &seeds);
     let each = vec![plan.optimiser; seeds.len()];
     let mut training = Training::new(start, &seeds, &each);
-    let n_threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let progress = Progress::start("random labels", plan.n_steps * settings.n_seeds);
     let nearest = |&loss: &f64| Nearest { loss, best: None };
     let mut nearest: Vec<Nearest> = losses.iter().map(nearest).collect();
-    for to in plan.checkpoint_steps().into_iter().skip(1) {
-        training.advance(target, &plan, to, n_threads, &|n| progress.inc(n))?;
+    let label = "random labels";
+    let on = &target.clone();
+    train_in_memory(label, on, &plan, &mut training, |_, to, training| {
         for (row, nearest) in training.rows.rows().into_iter().zip(&mut nearest) {
             nearest.offer(target, row, to);
         }
-    }
+    })?;
     nearest.into_iter().map(|n| n.found(RandomLabels)).collect()
 }
 
@@ -205,8 +202,8 @@ fn measure(
     settings: &Memorising,
     network: &Grokking,
     solution: Solution,
-    target: &mut QuadraticNetwork,
-    validation: &mut QuadraticNetwork,
+    target: &QuadraticNetwork,
+    validation: &QuadraticNetwork,
     found: &[Found],
     kind: usize,
 ) -> anyhow::Result<Vec<Outcome>> {
@@ -216,43 +213,41 @@ fn measure(
     let weights: Vec<_> = found.iter().map(|f| f.weights.view()).collect();
     let all: Vec<_> = weights.iter().flat_map(|&w| vec![w; n_gammas]).collect();
     let anchors = stack(ArrayAxis(0), &all)?;
-    let points = Points {
-        anchors: anchors.view(),
-        dynamics: &dynamics.repeat(found.len()),
-        n_chains: sampling.n_chains,
-        from_stream: (kind as u64) << 32,
-    };
-    let mut plan = sampling.plan(network.task.n_train())?;
-    // a chain's weights and gradients fill a core's cache
-    plan.block = 1;
-    let n_steps = anchors.nrows() * points.n_chains * plan.schedule.n_steps();
-    let progress = Progress::start(&format!("chains, {}", solution.name()), n_steps as u64);
-    let llcs = estimate(target, &points, &plan, None, &|n| progress.inc(n))?.all()?;
-    let mut outcomes = Vec::new();
-    for (seed, (found, llcs)) in found.iter().zip(llcs.chunks(n_gammas)).enumerate() {
+    let found_llcs = chains(
+        &format!("chains, {}", solution.name()),
+        target,
+        anchors.view(),
+        &dynamics.repeat(found.len()),
+        sampling,
+        (kind as u64) << 32,
+    )?;
+    let llcs = found_llcs.all()?;
+    let schedule = sampling.plan(network.task.n_train())?.schedule;
+    let outcome = |(seed, (found, llcs)): (usize, (&Found, &[Llc]))| {
+        let (mut target, mut validation) = (target.clone(), validation.clone());
         let probes = Probes {
             stream: (kind << 32 | seed) as u64,
             ..settings.probes
         };
         let w = found.weights.view();
         let row = w.insert_axis(ArrayAxis(0));
-        let spectrum = Spectrum::of(target, w, &probes)?;
+        let spectrum = Spectrum::of(&mut target, w, &probes)?;
         let second = |c: &Dynamics| {
             let (gamma, step_size) = (c.gamma(), c.step_size());
-            quadratic_chain_mean(&spectrum, network.nbeta, gamma, step_size, &plan.schedule)
+            quadratic_chain_mean(&spectrum, network.nbeta, gamma, step_size, &schedule)
         };
         let dimension = |s: &f64| spectrum.sum(|h| counted(s * h, 1.0));
-        outcomes.push(Outcome {
+        Ok(Outcome {
             solution,
             step: found.step,
-            loss: loss(target, w),
+            loss: loss(&mut target, w),
             accuracies: [target.accuracy(row)[0], validation.accuracy(row)[0]],
             llcs: llcs.to_vec(),
             second_orders: dynamics.iter().map(second).collect::<Result<_, _>>()?,
             dimensions: settings.scales.iter().map(dimension).collect(),
-        });
-    }
-    Ok(outcomes)
+        })
+    };
+    together(found.iter().zip(llcs.chunks(n_gammas)).enumerate(), outcome)
 }
 
 /// λ̂ (or what else) of the first solution less that of the second: mean over seeds, with its error.
@@ -472,7 +467,7 @@ pub fn section(
     .write(&store.figures(), "memorising")?;
     let sampling = &settings.sampling;
     Ok(Section {
-        heading: "7. Memorising and generalising".into(),
+        heading: "8. Memorising and generalising".into(),
         text: vec![format!(
             "{} seeds of section 3 at the end, the same before they generalise, and the same network on random labels of the same {} pairs, each at the checkpoint whose training loss is nearest to that of the end; {} chain of {} steps around each at each γ, ε = {}, nβ = {}.",
             outcomes.len(),

@@ -3,12 +3,12 @@
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use slt_report::{
-    Axis, Figure, FigureRef, Layer, Legend, Obtained, Panel, Progress, Section, Store, Verdict,
+    Axis, Figure, FigureRef, Layer, Legend, Obtained, Panel, Section, Store, Verdict,
 };
 use slt_training::Training;
 
+use crate::ensemble::{EarlyStop, accuracies, train_in_memory};
 use crate::settings::Regimes;
-use crate::severity::{accuracies, has_learnt};
 
 /// The paper's switch (v1, figure 14), as its middle and half its width.
 const PAPER: (f64, f64) = (2.75, 0.25);
@@ -61,13 +61,11 @@ fn compute(settings: &Regimes, modulus: usize, fraction: f64) -> anyhow::Result<
     let seeds: Vec<u64> = (0..settings.n_seeds).collect();
     let start = task.init(settings.seed, &seeds);
     let mut training = Training::new(start, &seeds, &vec![plan.optimiser; seeds.len()]);
-    let n_threads = std::thread::available_parallelism().map_or(1, usize::from);
     let label = format!("p = {modulus}, {} pairs, at most", task.n_train());
-    let progress = Progress::start(&label, plan.n_steps * settings.n_seeds);
     let mut curves = vec![[Vec::new(), Vec::new()]; seeds.len()];
     let mut steps = Vec::new();
-    for to in plan.checkpoint_steps().into_iter().skip(1) {
-        training.advance(&target, plan, to, n_threads, &|n| progress.inc(n))?;
+    let stop = EarlyStop::new(settings.stop_accuracy, settings.stop_after);
+    train_in_memory(&label, &target, plan, &mut training, |_, to, training| {
         let found = accuracies(&mut targets, training.rows.view());
         steps.push(to);
         for (seed, curves) in curves.iter_mut().enumerate() {
@@ -75,14 +73,10 @@ fn compute(settings: &Regimes, modulus: usize, fraction: f64) -> anyhow::Result<
                 curve.push(found[seed]);
             }
         }
-        let (least, after) = (settings.stop_accuracy, settings.stop_after);
-        if curves
-            .iter()
-            .all(|curve| has_learnt(&curve[1], least, after))
-        {
-            break;
+        if curves.iter().all(|curve| stop.is_reached(&curve[1])) {
+            training.retain(&vec![false; seeds.len()]);
         }
-    }
+    })?;
     let first = |which: usize, level: f64| -> Vec<Option<u64>> {
         let at = |curves: &[Vec<f64>; 2]| curves[which].iter().position(|&a| a >= level);
         curves.iter().map(|c| at(c).map(|i| steps[i])).collect()
@@ -224,7 +218,7 @@ pub fn section(store: &Store, settings: &Regimes, outcomes: &[Outcome]) -> anyho
     .write(&store.figures(), "regimes")?;
     let first = settings.moduli.first().context("a modulus")?;
     Ok(Section {
-        heading: "9. Regimes".into(),
+        heading: "10. Regimes".into(),
         text: vec![format!(
             "K = {}, {} seeds, at most {} steps, from p = {first} on; the delay is that from the first checkpoint with all training pairs known to the first with a validation \
              accuracy of 0.95, every {} steps.",

@@ -3,7 +3,7 @@
 use anyhow::{Context, ensure};
 use serde::{Deserialize, Serialize};
 use slt_sampler::{Probes, Sampling, default_nbeta};
-use slt_training::TrainPlan;
+use slt_training::{Optimiser, OptimiserError, TrainPlan};
 
 use crate::task::{Task, check_batch};
 
@@ -16,6 +16,7 @@ pub struct Settings {
     pub theorems: Theorems,
     pub heat: Heat,
     pub severity: Severity,
+    pub variations: Variations,
     pub toys: Toys,
     pub memorising: Memorising,
     pub solutions: Solutions,
@@ -103,6 +104,33 @@ pub struct Severity {
     pub sampling: Sampling,
 }
 
+/// One network, of which p, K, the weight decay and the learning rate are varied in turn.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Variations {
+    /// The one that is varied.
+    pub task: Task,
+    /// Each in increasing order.
+    pub moduli: Vec<usize>,
+    pub widths: Vec<usize>,
+    pub weight_decays: Vec<f64>,
+    pub learning_rates: Vec<f64>,
+    /// Of those over which neither is varied.
+    pub weight_decay: f64,
+    pub learning_rate: f64,
+    /// Seed of the initial weights.
+    pub init_seed: u64,
+    /// Rate and decay of its optimiser are not used.
+    pub plan: TrainPlan,
+    /// A training stops when so many checkpoints in a row have this validation accuracy.
+    pub stop_accuracy: f64,
+    pub stop_after: usize,
+    /// A checkpoint has an estimate if its number is at least so many times that of the last one that has; so has the last checkpoint.
+    pub estimate_growth: f64,
+    pub nbeta: f64,
+    pub sampling: Sampling,
+}
+
 /// Landscapes in the plane.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -167,6 +195,34 @@ pub struct Regimes {
     /// A training stops when so many checkpoints in a row have this validation accuracy, for all seeds.
     pub stop_accuracy: f64,
     pub stop_after: usize,
+}
+
+impl Variations {
+    /// The networks over p, over K, over the weight decay and over the learning rate, each with its optimiser.
+    pub fn groups(&self) -> Result<[Vec<(Task, Optimiser)>; 4], OptimiserError> {
+        let task = self.task;
+        let with = |rate, decay| self.plan.optimiser.with(rate, decay);
+        let (rate, decay) = (self.learning_rate, self.weight_decay);
+        let base = with(rate, decay)?;
+        let moduli = self.moduli.iter();
+        let widths = self.widths.iter();
+        let decays = self.weight_decays.iter();
+        let rates = self.learning_rates.iter();
+        Ok([
+            moduli
+                .map(|&modulus| (Task { modulus, ..task }, base))
+                .collect(),
+            widths
+                .map(|&n_hidden| (Task { n_hidden, ..task }, base))
+                .collect(),
+            decays
+                .map(|&decay| Ok((task, with(rate, decay)?)))
+                .collect::<Result<_, _>>()?,
+            rates
+                .map(|&rate| Ok((task, with(rate, decay)?)))
+                .collect::<Result<_, _>>()?,
+        ])
+    }
 }
 
 impl Regimes {
@@ -237,14 +293,39 @@ impl Settings {
         trained(&v.task, &v.plan, &v.sampling, v.nbeta).context("[severity]")?;
         increasing("[severity] learning_rates", &v.learning_rates)?;
         ensure!(
-            !v.weight_decays.is_empty()
-                && v.weight_decays.iter().all(|&d| 0.0 <= d && d.is_finite()),
-            "[severity] weight_decays is {:?}; expected some, none negative",
-            v.weight_decays
+            !v.weight_decays.is_empty(),
+            "[severity] weight_decays is empty; expected at least 1"
         );
+        for &decay in &v.weight_decays {
+            for &rate in &v.learning_rates {
+                v.plan.optimiser.with(rate, decay).context("[severity]")?;
+            }
+        }
         for (name, value) in [("n_seeds", v.n_seeds), ("stop_after", v.stop_after as u64)] {
             ensure!(value > 0, "[severity] {name} is 0; expected at least 1");
         }
+        let v = &self.variations;
+        for (task, optimiser) in v.groups().context("[variations]")?.concat() {
+            let plan = TrainPlan {
+                optimiser,
+                ..v.plan.clone()
+            };
+            trained(&task, &plan, &v.sampling, v.nbeta).context("[variations]")?;
+        }
+        let counts = |values: &[usize]| values.iter().map(|&v| v as f64).collect::<Vec<_>>();
+        increasing("[variations] moduli", &counts(&v.moduli))?;
+        increasing("[variations] widths", &counts(&v.widths))?;
+        increasing("[variations] weight_decays", &v.weight_decays)?;
+        increasing("[variations] learning_rates", &v.learning_rates)?;
+        ensure!(
+            v.stop_after > 0,
+            "[variations] stop_after is 0; expected at least 1"
+        );
+        ensure!(
+            1.0 <= v.estimate_growth && v.estimate_growth.is_finite(),
+            "[variations] estimate_growth is {}; expected at least 1",
+            v.estimate_growth
+        );
         let m = &self.memorising;
         ensure!(
             (2..=g.n_seeds).contains(&m.n_seeds),

@@ -1,17 +1,15 @@
 //! The severity of grokking (GSM) and the largest λ̂ against the learning rate.
 
 use anyhow::Context;
-use ndarray::{Array2, ArrayView2};
 use serde::{Deserialize, Serialize};
 use slt_report::{
-    Axis, Colour, Figure, FigureRef, Layer, Legend, Obtained, Panel, Progress, Section, Store,
-    Verdict,
+    Axis, Colour, Figure, FigureRef, Layer, Legend, Obtained, Panel, Section, Store, Verdict,
 };
-use slt_sampler::targets::QuadraticNetwork;
-use slt_sampler::{Llc, Points, estimate};
+use slt_sampler::Llc;
 use slt_stats::rank_correlation;
-use slt_training::{Adam, Optimiser, Training};
+use slt_training::Training;
 
+use crate::ensemble::{Course, EarlyStop, chains, kept, until_learnt};
 use crate::settings::Severity;
 
 /// Steps of the paper's training, if nothing stops it.
@@ -59,130 +57,43 @@ pub fn run(store: &Store, settings: &Severity) -> anyhow::Result<Outcome> {
     settings.weight_decays.iter().map(cell).collect()
 }
 
-/// The plan's optimiser at another rate and decay.
-fn optimiser(settings: &Severity, learning_rate: f64, weight_decay: f64) -> Optimiser {
-    let of = |adam| Adam {
-        learning_rate,
-        weight_decay,
-        ..adam
-    };
-    match settings.plan.optimiser {
-        Optimiser::Adam(adam) => Optimiser::Adam(of(adam)),
-        Optimiser::AdamW(adam) => Optimiser::AdamW(of(adam)),
-        Optimiser::Sgd(sgd) => Optimiser::Sgd(slt_training::Sgd {
-            learning_rate,
-            ..sgd
-        }),
-    }
-}
-
-/// The accuracies of all rows, on the pairs to train on and on the others.
-pub fn accuracies(targets: &mut [QuadraticNetwork; 2], rows: ArrayView2<f64>) -> [Vec<f64>; 2] {
-    let [train, validation] = targets;
-    std::thread::scope(|scope| {
-        let train = scope.spawn(|| train.accuracy(rows));
-        let validation = validation.accuracy(rows);
-        [train.join().expect("no accuracy panics"), validation]
-    })
-}
-
-/// Whether each of the last `after` accuracies is `least` or more: the early stop of the paper's code.
-pub fn has_learnt(accuracies: &[f64], least: f64, after: usize) -> bool {
-    let last = accuracies.iter().rev().take(after);
-    last.filter(|&&a| a >= least).count() == after
-}
-
 /// All learning rates and seeds are rows of one ensemble; a row that has learnt for long enough leaves it.
 fn compute(settings: &Severity, weight_decay: f64) -> anyhow::Result<Vec<Run>> {
     let mut targets = settings.task.targets()?;
     let target = targets[0].clone();
+    let rates = &settings.learning_rates;
     let seeds = 0..settings.n_seeds;
-    let mut runs: Vec<Run> = seeds
-        .flat_map(|seed| {
-            settings
-                .learning_rates
-                .iter()
-                .map(move |&rate| (rate, seed))
-        })
-        .map(|(learning_rate, seed)| Run {
-            learning_rate,
-            seed,
-            steps: Vec::new(),
-            accuracies: [Vec::new(), Vec::new()],
-            estimated: Vec::new(),
-            llcs: Vec::new(),
-        })
+    let cases: Vec<(f64, u64)> = seeds
+        .flat_map(|seed| rates.iter().map(move |&rate| (rate, seed)))
         .collect();
-    let streams: Vec<u64> = runs.iter().map(|run| run.seed).collect();
-    let each: Vec<Optimiser> = runs
+    let streams: Vec<u64> = cases.iter().map(|&(_, seed)| seed).collect();
+    let optimisers = cases
         .iter()
-        .map(|run| optimiser(settings, run.learning_rate, weight_decay))
-        .collect();
+        .map(|&(rate, _)| settings.plan.optimiser.with(rate, weight_decay))
+        .collect::<Result<Vec<_>, _>>()?;
     let start = settings.task.init(settings.init_seed, &streams);
-    let mut training = Training::new(start, &streams, &each);
-    let n_threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let progress = Progress::start(
+    let courses = until_learnt(
         &format!("training at weight decay {weight_decay:e}, at most"),
-        settings.plan.n_steps * runs.len() as u64,
-    );
-    // which run each row is, and the weights to be estimated at
-    let mut members: Vec<usize> = (0..runs.len()).collect();
-    let mut anchors: Vec<(usize, u64, Vec<f64>)> = Vec::new();
-    for (number, to) in settings
-        .plan
-        .checkpoint_steps()
-        .into_iter()
-        .enumerate()
-        .skip(1)
-    {
-        training.advance(&target, &settings.plan, to, n_threads, &|n| progress.inc(n))?;
-        let found = accuracies(&mut targets, training.rows.view());
-        let mut keep = vec![true; members.len()];
-        for (row, &member) in members.iter().enumerate() {
-            let run = &mut runs[member];
-            run.steps.push(to);
-            for (curve, found) in run.accuracies.iter_mut().zip(&found) {
-                curve.push(found[row]);
-            }
-            let (least, after) = (settings.stop_accuracy, settings.stop_after);
-            keep[row] = !has_learnt(&run.accuracies[1], least, after);
-            let ends = !keep[row] || to == settings.plan.n_steps;
-            if run.seed == 0 && (number.is_power_of_two() || ends) {
-                anchors.push((member, to, training.rows.row(row).to_vec()));
-            }
-        }
-        training.retain(&keep);
-        members = (0..keep.len())
-            .filter(|&i| keep[i])
-            .map(|i| members[i])
-            .collect();
-        if members.is_empty() {
-            break;
-        }
-    }
-    drop(progress);
-    anchors.sort_by_key(|&(member, step, _)| (member, step));
-    let weights = Array2::from_shape_fn((anchors.len(), settings.task.n_params()), |(i, j)| {
-        anchors[i].2[j]
-    });
-    let dynamics = settings.sampling.dynamics(settings.nbeta)?;
-    let points = Points {
-        anchors: weights.view(),
-        dynamics: &vec![dynamics; anchors.len()],
-        n_chains: settings.sampling.n_chains,
-        from_stream: 0,
+        &mut targets,
+        &settings.plan,
+        EarlyStop::new(settings.stop_accuracy, settings.stop_after),
+        Training::new(start, &streams, &optimisers),
+        |row, number, last| cases[row].1 == 0 && (number.is_power_of_two() || last),
+    )?;
+    let weights = kept(&courses)?;
+    let dynamics = vec![settings.sampling.dynamics(settings.nbeta)?; weights.nrows()];
+    let sampling = &settings.sampling;
+    let found = chains("chains", &target, weights.view(), &dynamics, sampling, 0)?;
+    let mut llcs = found.all()?.into_iter();
+    let run = |(course, &(learning_rate, seed)): (Course, &(f64, u64))| Run {
+        learning_rate,
+        seed,
+        llcs: llcs.by_ref().take(course.kept.len()).collect(),
+        estimated: course.kept.iter().map(|&(step, _)| step).collect(),
+        steps: course.steps,
+        accuracies: course.accuracies,
     };
-    let mut plan = settings.sampling.plan(settings.task.n_train())?;
-    // a chain's weights and gradients fill a core's cache
-    plan.block = 1;
-    let n_steps = anchors.len() * points.n_chains * plan.schedule.n_steps();
-    let progress = Progress::start("chains", n_steps as u64);
-    let llcs = estimate(&target, &points, &plan, None, &|n| progress.inc(n))?.all()?;
-    for ((member, step, _), llc) in anchors.into_iter().zip(llcs) {
-        runs[member].estimated.push(step);
-        runs[member].llcs.push(llc);
-    }
-    Ok(runs)
+    Ok(courses.into_iter().zip(&cases).map(run).collect())
 }
 
 impl Run {

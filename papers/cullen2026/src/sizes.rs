@@ -5,14 +5,13 @@ use ndarray::{Array1, Array2, Axis as ArrayAxis, concatenate};
 use num_traits::ToPrimitive;
 use serde::{Deserialize, Serialize};
 use slt_report::{
-    Axis, Colour, Figure, FigureRef, Layer, Legend, Obtained, Panel, Progress, Section, Store,
-    Verdict,
+    Axis, Colour, Figure, FigureRef, Layer, Legend, Obtained, Panel, Section, Store, Verdict,
 };
-use slt_sampler::{Harmonic, Llc, Points, estimate};
+use slt_sampler::{Harmonic, Llc};
 use slt_stats::least_squares;
 use slt_theory::quadratic_theorems::corollary_5_4_v3;
-use slt_training::train;
 
+use crate::ensemble::{Stored, accuracies, chains, together};
 use crate::settings::Sizes;
 
 /// The paper's slopes over p, by K, and over K, by p (v1, figures 1 and 2).
@@ -59,54 +58,37 @@ pub fn run(store: &Store, settings: &Sizes) -> anyhow::Result<Vec<Outcome>> {
         let compute = || compute(store, settings, size);
         Ok(store.cell("sizes", &config, "host", compute)?.result)
     };
-    settings.all().into_iter().map(cell).collect()
+    together(settings.all(), cell)
 }
 
 fn compute(store: &Store, settings: &Sizes, size: (usize, usize)) -> anyhow::Result<Outcome> {
     let task = settings.task(size);
-    let [mut target, mut validation] = task.targets()?;
+    let mut targets = task.targets()?;
     let seeds: Vec<u64> = (0..settings.n_seeds).collect();
-    let config = serde_json::to_string(&(task, settings.n_seeds, &settings.plan))?;
-    let folder = store.checkpoints_of("sizes", &config, "host")?;
-    let start = task.init(settings.seed, &seeds);
-    let n_threads = std::thread::available_parallelism().map_or(1, usize::from);
     let label = format!("training of p = {}, K = {}", size.0, size.1);
-    let progress = Progress::start(&label, settings.plan.n_steps * settings.n_seeds);
-    let trained = train(
-        &target,
-        &settings.plan,
-        start,
-        &seeds,
-        &folder,
-        &config,
-        n_threads,
-        &|n| progress.inc(n),
-    )?;
+    let config = (task, settings.n_seeds, &settings.plan);
+    let start = task.init(settings.seed, &seeds);
+    let plan = &settings.plan;
+    let stored = Stored::train(&label, store, "sizes", &config, &targets[0], plan, start)?;
+    let rows = stored.training.rows.view();
     let zero = Array2::zeros((1, task.n_params()));
-    let anchors = concatenate(ArrayAxis(0), &[trained.rows.view(), zero.view()])?;
+    let anchors = concatenate(ArrayAxis(0), &[rows, zero.view()])?;
     let dynamics = settings.sampling.dynamics(settings.nbeta)?;
-    let points = Points {
-        anchors: anchors.view(),
-        dynamics: &vec![dynamics; anchors.nrows()],
-        n_chains: settings.sampling.n_chains,
-        from_stream: 0,
-    };
-    let mut plan = settings.sampling.plan(task.n_train())?;
-    // a chain's weights and gradients fill a core's cache
-    plan.block = 1;
-    let n_steps = anchors.nrows() * points.n_chains * plan.schedule.n_steps();
-    let progress = Progress::start("chains", n_steps as u64);
-    let mut llcs = estimate(&target, &points, &plan, None, &|n| progress.inc(n))?.all()?;
+    let label = format!("chains of p = {}, K = {}", size.0, size.1);
+    let each = vec![dynamics; anchors.nrows()];
+    let sampling = &settings.sampling;
+    let found = chains(&label, &targets[0], anchors.view(), &each, sampling, 0)?;
+    let mut llcs = found.all()?;
     let w = anchors.row(0);
-    let schedule = Some(&plan.schedule);
-    let second = Harmonic::at(&mut target, w, &dynamics, schedule, &settings.probes)?;
+    let schedule = sampling.plan(task.n_train())?.schedule;
+    let probes = &settings.probes;
+    let second = Harmonic::at(&mut targets[0], w, &dynamics, Some(&schedule), probes)?;
     let zero = llcs.pop().context("an estimate")?;
     llcs[0] = llcs[0].clone().with_harmonic(second);
-    let rows = trained.rows.view();
     Ok(Outcome {
         size,
         n_params: task.n_params(),
-        accuracies: [target.accuracy(rows), validation.accuracy(rows)],
+        accuracies: accuracies(&mut targets, rows),
         trained: llcs,
         zero,
     })

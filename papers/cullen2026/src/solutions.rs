@@ -10,13 +10,14 @@ use slt_report::{
     Verdict,
 };
 use slt_sampler::targets::{Quadratic, QuadraticNetwork};
-use slt_sampler::{Dynamics, Llc, Points, SpectralSum, Spectrum, Target, estimate, hessian};
+use slt_sampler::{Dynamics, Llc, SpectralSum, Spectrum, Target, hessian};
 use slt_theory::quadratic_theorems::{
     corollary_5_3_v1, corollary_5_3_v3, corollary_5_4_v3, theorem_5_1, theorem_5_2,
 };
 use slt_theory::{LinearInParameters, ModularAddition, ModularLoss};
 use slt_training::Training;
 
+use crate::ensemble::{chains, together};
 use crate::grokking::checkpoints;
 use crate::memorising::{self, Solution};
 use crate::settings::{Grokking, Solutions};
@@ -130,12 +131,8 @@ pub fn run(
         Ok(store.cell("jacobian", &config, "host", compute)?.result)
     };
     Ok(Outcome {
-        small: settings
-            .sizes
-            .iter()
-            .map(small)
-            .collect::<anyhow::Result<_>>()?,
-        large: trained.map(large).collect::<anyhow::Result<_>>()?,
+        small: together(&settings.sizes, small)?,
+        large: together(trained, large)?,
     })
 }
 
@@ -244,16 +241,12 @@ fn model<T: Target + Clone + Send + Sync>(
     let next = eigenvalues.get(rank).map_or(0.0, |h| h.abs());
     // the settings' step is in units of one over the largest curvature
     let step = settings.sampling.step_size / (nbeta * largest + gamma);
-    let points = Points {
-        anchors: w.insert_axis(ArrayAxis(0)),
-        dynamics: &[Dynamics::new(step, nbeta, gamma)?],
-        n_chains: settings.sampling.n_chains,
-        from_stream: 0,
-    };
-    let plan = settings.sampling.plan(usize::MAX)?;
-    let llc = estimate(target, &points, &plan, None, &|_| ())?
-        .all()?
-        .remove(0);
+    let (w, dynamics) = (
+        w.insert_axis(ArrayAxis(0)),
+        [Dynamics::new(step, nbeta, gamma)?],
+    );
+    let found = chains("chains", target, w, &dynamics, &settings.sampling, 0)?;
+    let llc = found.all()?.remove(0);
     let share = |&h: &f64| counted(nbeta * h, gamma);
     Ok(Model {
         rank,
@@ -523,7 +516,7 @@ pub fn section(
         ))
     };
     Ok(Section {
-        heading: "8. Jacobian ranks at trained solutions".into(),
+        heading: "9. Jacobian ranks at trained solutions".into(),
         text: vec![format!(
             "Small networks trained for {} steps on {} of all pairs, at the labels that they then give: nβ = {:e}, γ = {}, Hamiltonian chains. The large one is that of \
              section 7, before and after it generalises.",

@@ -9,7 +9,7 @@ use slt_sampler::targets::QuadraticNetwork;
 use slt_training::pytorch_linear;
 
 /// The data and the network.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Task {
     pub modulus: usize,

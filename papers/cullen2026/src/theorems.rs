@@ -9,10 +9,11 @@ use slt_report::{
 };
 use slt_sampler::stream::{Purpose, rng};
 use slt_sampler::targets::QuadraticNetwork;
-use slt_sampler::{Dynamics, Llc, Points, estimate, spectrum};
+use slt_sampler::{Dynamics, Llc, spectrum};
 use slt_theory::quadratic_theorems::{corollary_4_2_v3, corollary_5_4_v3};
 use slt_theory::{ModularAddition, ModularLoss, QuadraticNetwork as Network, Support};
 
+use crate::ensemble::{chains, together};
 use crate::settings::Theorems;
 use crate::task::counted;
 
@@ -63,7 +64,7 @@ pub fn run(store: &Store, settings: &Theorems) -> anyhow::Result<Vec<Outcome>> {
         let compute = || compute(settings, case);
         Ok(store.cell("theorems", &config, "host", compute)?.result)
     };
-    generic.chain(modular).map(cell).collect()
+    together(generic.chain(modular), cell)
 }
 
 /// A random network and its own outputs: `w*` is a true solution, and generic.
@@ -100,16 +101,10 @@ fn compute(settings: &Theorems, case: Case) -> anyhow::Result<Outcome> {
     // the settings' step is in units of one over the largest curvature
     let step = settings.sampling.step_size / (nbeta * largest + gamma);
     let dynamics = [Dynamics::new(step, nbeta, gamma)?];
-    let points = Points {
-        anchors: w.view(),
-        dynamics: &dynamics,
-        n_chains: settings.sampling.n_chains,
-        from_stream: 0,
-    };
-    let plan = settings.sampling.plan(x.nrows())?;
-    let llc = estimate(&target, &points, &plan, None, &|_| ())?
-        .all()?
-        .remove(0);
+    let label = format!("chains of ({d}, {p}, {k})");
+    let sampling = &settings.sampling;
+    let found = chains(&label, &target, w.view(), &dynamics, sampling, 0)?;
+    let llc = found.all()?.remove(0);
     let (p, k) = (p as u32, k as u32);
     let (name, known, theirs, rank) = match case {
         Case::Generic([d, ..]) => {

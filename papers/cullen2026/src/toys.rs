@@ -229,7 +229,7 @@ pub fn section(store: &Store, settings: &Toys, outcomes: &[Outcome]) -> anyhow::
     let lines: anyhow::Result<Vec<String>> = outcomes.iter().map(|o| o.line(settings)).collect();
     let sampling = &settings.sampling;
     Ok(Section {
-        heading: "5. Toy landscapes".into(),
+        heading: "6. Toy landscapes".into(),
         text: vec![format!(
             "{} Hamiltonian chains of {} steps at the origin, n = {}, nβ = n/ln n, γ = {}; and the fit over temperatures.",
             sampling.n_chains, sampling.n_steps, settings.n_samples, sampling.gamma

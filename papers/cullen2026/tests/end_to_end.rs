@@ -18,9 +18,10 @@ fn a_whole_run_a_cached_one_and_a_report() {
         "2. λ̂ against p and K",
         "3. Grokking",
         "4. Severity",
+        "5. Variations",
         "<svg",
     ];
-    program().check_whole_run(&shown, 3 + 5 + 2 + 1 + 2 + 3 + 1 + 2 + 2 + 2);
+    program().check_whole_run(&shown, 3 + 5 + 2 + 1 + 2 + 6 + 3 + 1 + 2 + 2 + 2);
 }
 
 #[test]
@@ -68,6 +69,21 @@ fn bad_settings_and_arguments_are_refused_by_name() {
         "learning_rates = [1e-3, 1e-2, 3e-2]",
         "learning_rates = [1e-3, 1e-3, 3e-2]",
         &["[severity] learning_rates is [0.001, 0.001, 0.03]"],
+    );
+    program.refuse_settings(
+        "adam = { learning_rate = 1e-3, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weight_decay = 1e-5 } }, batch_size = 4, n_steps = 40",
+        "sgd = { learning_rate = 1e-3, momentum = 0.9 } }, batch_size = 4, n_steps = 40",
+        &["[severity]: weight_decay is 0.00001", "sgd, which has no weight decay"],
+    );
+    program.refuse_settings(
+        "weight_decays = [1e-5, 1e-4]",
+        "weight_decays = [1e-5, -1e-4]",
+        &["[variations]: weight_decay is -0.0001"],
+    );
+    program.refuse_settings(
+        "estimate_growth = 2.0",
+        "estimate_growth = nan",
+        &["[variations] estimate_growth is NaN"],
     );
     program.refuse_settings("stop_after = 2", "stop_after = 0", &["stop_after is 0"]);
     program.refuse_settings("n_samples = 1000", "n_samples = 1", &["[toys]"]);

@@ -1,0 +1,250 @@
+//! Networks as rows: trained in memory, through checkpoints on disk or up to an early stop, and the chains around them.
+
+use std::path::{Path, PathBuf};
+
+use ndarray::{Array1, Array2, ArrayView2};
+use rayon::prelude::*;
+use serde::Serialize;
+use slt_report::{Progress, Store};
+use slt_sampler::targets::QuadraticNetwork;
+use slt_sampler::{Dynamics, Estimates, Points, Sampling, Target, estimate};
+use slt_training::{TrainError, TrainPlan, Training, train};
+
+/// The results of independent cells, in their order, as many at a time as there are cores.
+pub fn together<C: Send, R: Send>(
+    cells: impl IntoIterator<Item = C>,
+    of: impl Fn(C) -> anyhow::Result<R> + Send + Sync,
+) -> anyhow::Result<Vec<R>> {
+    let cells: Vec<C> = cells.into_iter().collect();
+    cells.into_par_iter().with_max_len(1).map(of).collect()
+}
+
+fn n_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Estimates around each row of `anchors`, with `dynamics` of each: every chain is a row of one ensemble.
+pub fn chains<T: Target + Clone + Send + Sync>(
+    label: &str,
+    target: &T,
+    anchors: ArrayView2<f64>,
+    dynamics: &[Dynamics],
+    sampling: &Sampling,
+    from_stream: u64,
+) -> anyhow::Result<Estimates> {
+    let points = Points {
+        anchors,
+        dynamics,
+        n_chains: sampling.n_chains,
+        from_stream,
+    };
+    let mut plan = sampling.plan(target.n_samples())?;
+    // a chain's weights and gradients fill a core's cache
+    plan.block = 1;
+    let n_steps = anchors.nrows() * points.n_chains * plan.schedule.n_steps();
+    let progress = Progress::start(label, n_steps as u64);
+    Ok(estimate(target, &points, &plan, None, &|n| {
+        progress.inc(n)
+    })?)
+}
+
+/// A training whose checkpoints lie on disk.
+pub struct Stored {
+    folder: PathBuf,
+    config: String,
+    /// As it ended.
+    pub training: Training,
+}
+
+impl Stored {
+    /// Trains the rows `start`, whose streams are their numbers, or goes on where that stopped.
+    pub fn train(
+        label: &str,
+        store: &Store,
+        experiment: &str,
+        config: &impl Serialize,
+        target: &QuadraticNetwork,
+        plan: &TrainPlan,
+        start: Array2<f64>,
+    ) -> anyhow::Result<Self> {
+        let config = serde_json::to_string(config)?;
+        let folder = store.checkpoints_of(experiment, &config, "host")?;
+        let streams: Vec<u64> = (0..start.nrows() as u64).collect();
+        let progress = Progress::start(label, plan.n_steps * streams.len() as u64);
+        let training = train(
+            target,
+            plan,
+            start,
+            &streams,
+            &folder,
+            &config,
+            n_threads(),
+            &|n| progress.inc(n),
+        )?;
+        Ok(Self {
+            folder,
+            config,
+            training,
+        })
+    }
+
+    /// All rows after `step` steps.
+    pub fn rows(&self, step: u64) -> anyhow::Result<Array2<f64>> {
+        let folder: &Path = &self.folder;
+        Ok(TrainPlan::load_rows(folder, step, &self.config)?)
+    }
+}
+
+/// Trains the rows in memory. `at` is called at every checkpoint after the start, with its number and step; the training ends early when it has
+/// taken all rows out.
+pub fn train_in_memory(
+    label: &str,
+    target: &QuadraticNetwork,
+    plan: &TrainPlan,
+    training: &mut Training,
+    mut at: impl FnMut(usize, u64, &mut Training),
+) -> Result<(), TrainError> {
+    let n_rows = training.rows.nrows() as u64;
+    let progress = Progress::start(label, plan.n_steps * n_rows);
+    for (number, to) in plan.checkpoint_steps().into_iter().enumerate().skip(1) {
+        training.advance(target, plan, to, n_threads(), &|n| progress.inc(n))?;
+        at(number, to, training);
+        if training.rows.is_empty() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// The early stop of the paper's code.
+#[derive(Debug, Clone, Copy)]
+pub struct EarlyStop {
+    /// Validation accuracy that is enough.
+    accuracy: f64,
+    /// Checkpoints in a row that have it.
+    after: usize,
+}
+
+impl EarlyStop {
+    pub fn new(accuracy: f64, after: usize) -> Self {
+        Self { accuracy, after }
+    }
+
+    /// Whether these validation accuracies end the training.
+    pub fn is_reached(&self, accuracies: &[f64]) -> bool {
+        let last = accuracies.iter().rev().take(self.after);
+        last.filter(|&&a| a >= self.accuracy).count() == self.after
+    }
+}
+
+/// Two numbers of all rows at once, on the pairs to train on and on the others.
+fn both<R: Send>(
+    targets: &mut [QuadraticNetwork; 2],
+    of: impl Fn(&mut QuadraticNetwork) -> R + Sync,
+) -> [R; 2] {
+    let [train, validation] = targets;
+    let (train, validation) = rayon::join(|| of(train), || of(validation));
+    [train, validation]
+}
+
+/// The accuracies of all rows, on the pairs to train on and on the others.
+pub fn accuracies(targets: &mut [QuadraticNetwork; 2], rows: ArrayView2<f64>) -> [Vec<f64>; 2] {
+    both(targets, |target| target.accuracy(rows))
+}
+
+/// The losses of all rows, on the pairs to train on and on the others.
+pub fn losses(targets: &mut [QuadraticNetwork; 2], rows: ArrayView2<f64>) -> [Vec<f64>; 2] {
+    both(targets, |target| {
+        let mut losses = vec![f64::NAN; rows.nrows()];
+        target.loss(rows, &mut losses);
+        losses
+    })
+}
+
+/// What a row went through up to its early stop.
+#[derive(Debug, Clone, Default)]
+pub struct Course {
+    /// Of the checkpoints after the start.
+    pub steps: Vec<u64>,
+    /// There, on the pairs to train on and on the others.
+    pub losses: [Vec<f64>; 2],
+    pub accuracies: [Vec<f64>; 2],
+    /// Weights that were wanted, with their steps.
+    pub kept: Vec<(u64, Array1<f64>)>,
+}
+
+/// Trains the rows in memory, each up to its early stop. The weights of row `row` at checkpoint `number` are kept where `wanted(row, number, last)`
+/// says so, `last` being its last checkpoint.
+pub fn until_learnt(
+    label: &str,
+    targets: &mut [QuadraticNetwork; 2],
+    plan: &TrainPlan,
+    stop: EarlyStop,
+    mut training: Training,
+    wanted: impl Fn(usize, usize, bool) -> bool,
+) -> anyhow::Result<Vec<Course>> {
+    let target = targets[0].clone();
+    let mut courses = vec![Course::default(); training.rows.nrows()];
+    // which course each row is
+    let mut members: Vec<usize> = (0..courses.len()).collect();
+    train_in_memory(
+        label,
+        &target,
+        plan,
+        &mut training,
+        |number, step, training| {
+            let losses = losses(targets, training.rows.view());
+            let accuracies = accuracies(targets, training.rows.view());
+            let mut going = Vec::new();
+            for (row, &member) in members.iter().enumerate() {
+                let course = &mut courses[member];
+                course.steps.push(step);
+                for which in 0..2 {
+                    course.losses[which].push(losses[which][row]);
+                    course.accuracies[which].push(accuracies[which][row]);
+                }
+                going.push(!stop.is_reached(&course.accuracies[1]));
+                if wanted(member, number, !going[row] || step == plan.n_steps) {
+                    let weights = training.rows.row(row).to_owned();
+                    course.kept.push((step, weights));
+                }
+            }
+            training.retain(&going);
+            let mut going = going.into_iter();
+            members.retain(|_| going.next() == Some(true));
+        },
+    )?;
+    Ok(courses)
+}
+
+/// The weights that were kept, of all courses one after the other.
+pub fn kept(courses: &[Course]) -> anyhow::Result<Array2<f64>> {
+    let rows = courses.iter().flat_map(|course| &course.kept);
+    let rows: Vec<_> = rows.map(|(_, weights)| weights.view()).collect();
+    Ok(ndarray::stack(ndarray::Axis(0), &rows)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_early_stop_wants_checkpoints_in_a_row() {
+        let stop = EarlyStop::new(0.99, 2);
+        assert!(stop.is_reached(&[0.1, 0.99, 1.0]));
+        assert!(!stop.is_reached(&[1.0, 0.98, 1.0]));
+        assert!(!stop.is_reached(&[1.0]));
+        assert!(!stop.is_reached(&[1.0, f64::NAN]));
+    }
+
+    #[test]
+    fn results_come_in_the_order_of_their_cells() {
+        let squares = together(0..100_u64, |i| Ok(i * i)).expect("none fails");
+        assert_eq!(squares, (0..100).map(|i| i * i).collect::<Vec<_>>());
+        let refused = together(0..100_u64, |i| {
+            anyhow::ensure!(i != 50, "cell {i}");
+            Ok(())
+        });
+        assert_eq!(refused.expect_err("one fails").to_string(), "cell 50");
+    }
+}
