@@ -5,8 +5,8 @@ use std::cell::Cell;
 
 use ndarray::{Array1, Array2, array};
 use slt_sampler::targets::{
-    DeepLinear, GaussianLocation, LinearRegression, NormalCrossing, Quadratic, QuadraticNetwork,
-    Radial, TanhUnit, TwoComponent,
+    Activation, DeepLinear, FeedForward, GaussianLocation, LinearRegression, Loss, NormalCrossing,
+    Quadratic, QuadraticNetwork, Radial, TanhUnit, TwoComponent,
 };
 use slt_sampler::{Batch, Target};
 
@@ -111,6 +111,18 @@ fn a_step_allocates_nothing() {
     let pairs: Vec<[u32; 2]> = (0..9).map(|i| [i / 3, i % 3]).collect();
     let network = QuadraticNetwork::modular_addition(16, 3, &pairs).expect("fits");
     check("modular addition", network.single_precision(), &[6]);
+    for activation in [Activation::Gelu, Activation::Tanh] {
+        let (x, y) = (wave(12, 3), wave(12, 2).mapv(f64::abs));
+        let loss = Loss::BinaryCrossEntropy;
+        let network = FeedForward::new(&[3, 16, 5, 2], activation, true, loss, x.view(), y.view());
+        let network = network.expect("fits");
+        check("perceptron", network.clone(), &[6]);
+        check("perceptron, single", network.single_precision(), &[6]);
+    }
+    let one_hot = Array2::from_shape_fn((9, 3), |(i, c)| f64::from(u8::from(i % 3 == c)));
+    let loss = Loss::CrossEntropy;
+    let network = FeedForward::embedding([3, 2, 5], Activation::Gelu, loss, &pairs, one_hot.view());
+    check("embedding", network.expect("fits"), &[6]);
 }
 
 /// The counter counts.

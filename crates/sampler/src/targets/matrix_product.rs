@@ -66,6 +66,15 @@ pub(super) const fn padded<T>(n: usize) -> usize {
 /// If a slice is too short.
 #[inline]
 pub(super) fn product<T: Real>(size: Size, a: Factor<T>, b: &[T], c: &mut [T]) {
+    multiply(size, a, b, c, false);
+}
+
+/// `c = a b`, or `c = c + a b` if asked to add; otherwise as [`product`].
+///
+/// # Panics
+/// If a slice is too short.
+#[inline]
+pub(super) fn multiply<T: Real>(size: Size, a: Factor<T>, b: &[T], c: &mut [T], add: bool) {
     let Size {
         rows,
         inner,
@@ -85,7 +94,7 @@ pub(super) fn product<T: Real>(size: Size, a: Factor<T>, b: &[T], c: &mut [T]) {
     assert!(b.len() >= inner * stride, "right factor");
     assert!(c.len() >= rows * stride, "result");
     if rows.max(columns) <= SMALL {
-        return small(size, (a, row, column), b, c);
+        return small(size, (a, row, column), b, c, add);
     }
     #[expect(
         unsafe_code,
@@ -100,14 +109,14 @@ pub(super) fn product<T: Real>(size: Size, a: Factor<T>, b: &[T], c: &mut [T]) {
             c.as_mut_ptr(),
             1,
             stride as isize,
-            false,
+            add,
             a.as_ptr(),
             column as isize,
             row as isize,
             b.as_ptr(),
             1,
             stride as isize,
-            T::of(0.0),
+            T::of(if add { 1.0 } else { 0.0 }),
             T::of(1.0),
             false,
             false,
@@ -119,11 +128,11 @@ pub(super) fn product<T: Real>(size: Size, a: Factor<T>, b: &[T], c: &mut [T]) {
 
 /// Rows of the result one after the other; `a` comes with the steps from row to row and from term to term.
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
-fn small<T: Real>(size: Size, a: (&[T], usize, usize), b: &[T], c: &mut [T]) {
+fn small<T: Real>(size: Size, a: (&[T], usize, usize), b: &[T], c: &mut [T], add: bool) {
     if padded::<T>(size.columns).is_multiple_of(16) {
-        by_columns::<T, 16>(size, a, b, c);
+        by_columns::<T, 16>(size, a, b, c, add);
     } else {
-        by_columns::<T, 8>(size, a, b, c);
+        by_columns::<T, 8>(size, a, b, c, add);
     }
 }
 
@@ -134,11 +143,15 @@ fn by_columns<T: Real, const LANES: usize>(
     (a, row, column): (&[T], usize, usize),
     b: &[T],
     c: &mut [T],
+    add: bool,
 ) {
     let stride = padded::<T>(size.columns);
     for i in 0..size.rows {
         for j in (0..stride).step_by(LANES) {
             let mut sums = [T::default(); LANES];
+            if add {
+                sums.copy_from_slice(&c[i * stride + j..][..LANES]);
+            }
             for p in 0..size.inner {
                 let a = a[i * row + p * column];
                 let b = &b[p * stride + j..][..LANES];
@@ -375,6 +388,8 @@ mod tests {
             ] {
                 let mut c = vec![T::of(f64::NAN); rows * padded::<T>(columns)];
                 product(size, a, &b, &mut c);
+                let mut twice = c.clone();
+                multiply(size, a, &b, &mut twice, true);
                 for i in 0..rows {
                     for j in 0..columns {
                         let exact: f64 = (0..inner).map(|p| x(i, p) * y(p, j)).sum();
@@ -382,6 +397,11 @@ mod tests {
                         assert!(
                             (got - exact).abs() < tolerance * inner as f64,
                             "{size:?} {got} {exact}"
+                        );
+                        let got = twice[i * padded::<T>(columns) + j].to_f64();
+                        assert!(
+                            (got - 2.0 * exact).abs() < 2.0 * tolerance * inner as f64,
+                            "added: {size:?} {got} {exact}"
                         );
                     }
                 }

@@ -1,9 +1,14 @@
 //! Host targets: analytic gradients, no allocation in the step.
 
+mod activation;
+mod blocks;
 mod deep_linear;
 mod deep_linear_benchmark;
+mod elementary;
+mod feed_forward;
 mod gaussian_location;
 mod linear_regression;
+mod loss;
 mod matrix_product;
 mod normal_crossing;
 mod quadratic;
@@ -13,10 +18,13 @@ mod samples;
 mod tanh_unit;
 mod two_component;
 
+pub use activation::Activation;
 pub use deep_linear::{DeepLinear, DeepLinearError};
 pub use deep_linear_benchmark::{BenchmarkClass, BenchmarkNetwork};
+pub use feed_forward::{FeedForward, FeedForwardError};
 pub use gaussian_location::GaussianLocation;
 pub use linear_regression::LinearRegression;
+pub use loss::{LabelError, Loss};
 pub use normal_crossing::NormalCrossing;
 pub use quadratic::{LeastSquaresError, Quadratic};
 pub use quadratic_network::{QuadraticNetwork, QuadraticNetworkError};

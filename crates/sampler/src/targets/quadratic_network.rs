@@ -8,13 +8,12 @@
 use std::sync::Arc;
 
 use multiversion::multiversion;
-use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2, Axis};
+use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2};
 
+use super::blocks::{BLOCK, each_row, take};
+use super::loss::largest;
 use super::matrix_product::{Matrix, Real, Size, product};
 use crate::target::{Batch, SampleLosses, Target};
-
-/// Samples that pass through the network together.
-const BLOCK: usize = 128;
 
 /// Why a quadratic network cannot be made a target.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -447,16 +446,6 @@ impl<T: Real> Network<T> {
         }
     }
 
-    /// Takes samples `from ..` of `n` into the block: of `batch`, or of all.
-    fn take(&mut self, batch: Option<ArrayView1<u32>>, from: usize, n: usize) {
-        let range = from..(from + BLOCK).min(n);
-        self.work.block.clear();
-        match batch {
-            None => self.work.block.extend(range),
-            Some(indices) => self.work.block.extend(range.map(|i| indices[i] as usize)),
-        }
-    }
-
     /// Adds the block's errors to their mean over `n` samples.
     fn add_to_mean(&mut self, n: usize) {
         let share = 1.0 / n as f64;
@@ -479,7 +468,7 @@ impl<T: Real> Network<T> {
     fn find_mean(&mut self, w: &[f64], batch: Option<ArrayView1<u32>>, n: usize) {
         self.work.mean.fill(0.0);
         for from in (0..n).step_by(BLOCK) {
-            self.take(batch, from, n);
+            take(&mut self.work.block, batch, from, n);
             self.forward(w);
             self.add_to_mean(n);
         }
@@ -503,7 +492,7 @@ impl<T: Real> Network<T> {
         }
         let mut sum = 0.0;
         for from in (0..n).step_by(BLOCK) {
-            self.take(batch, from, n);
+            take(&mut self.work.block, batch, from, n);
             self.forward(w);
             if self.centred && !beforehand {
                 self.add_to_mean(n);
@@ -533,7 +522,7 @@ impl<T: Real> Network<T> {
             self.find_mean(w, None, n);
         }
         for from in (0..n).step_by(BLOCK) {
-            self.take(None, from, n);
+            take(&mut self.work.block, None, from, n);
             self.forward(w);
             self.take_mean_off();
             for i in 0..self.work.block.len() {
@@ -547,7 +536,7 @@ impl<T: Real> Network<T> {
         let mut n_right = 0;
         self.load(w);
         for from in (0..n).step_by(BLOCK) {
-            self.take(None, from, n);
+            take(&mut self.work.block, None, from, n);
             self.forward(w);
             for (i, &sample) in self.work.block.iter().enumerate() {
                 let wanted = &self.samples.outputs[sample * n_outputs..][..n_outputs];
@@ -564,27 +553,13 @@ impl<T: Real> Network<T> {
         &mut self,
         rows: ArrayView2<f64>,
         batch: Batch,
-        mut grad: Option<ArrayViewMut2<f64>>,
+        grad: Option<ArrayViewMut2<f64>>,
         loss: &mut [f64],
     ) {
-        for (i, (w, loss)) in rows.rows().into_iter().zip(loss).enumerate() {
-            let indices = match batch {
-                Batch::Full => None,
-                Batch::Rows(indices) => Some(indices.index_axis_move(Axis(0), i)),
-            };
-            let grad = grad
-                .as_mut()
-                .map(|g| g.row_mut(i).into_slice().expect("gradients are contiguous"));
-            *loss = self.evaluate(w.to_slice().expect("rows are contiguous"), indices, grad);
-        }
+        each_row(rows, batch, grad, loss, |w, batch, grad| {
+            self.evaluate(w, batch, grad)
+        });
     }
-}
-
-/// Where the largest value is; the first of several.
-fn largest(values: impl Iterator<Item = f64>) -> Option<usize> {
-    let values = values.enumerate();
-    let best = values.reduce(|best, new| if new.1 > best.1 { new } else { best });
-    best.map(|(index, _)| index)
 }
 
 /// The sum of two rows of weights, and its square.
@@ -680,6 +655,7 @@ impl SampleLosses for QuadraticNetwork {
 mod tests {
     use super::*;
     use crate::targets::{gradient_check, minibatch_check, sample_losses_check};
+    use ndarray::Axis;
 
     fn wave(n_rows: usize, n_columns: usize, phase: f64) -> Array2<f64> {
         Array2::from_shape_fn((n_rows, n_columns), |(i, j)| {

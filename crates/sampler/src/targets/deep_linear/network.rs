@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2, Axis};
+use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2};
 
 use crate::target::Batch;
+use crate::targets::blocks::each_row;
 use crate::targets::matrix_product::{Matrix, Real, Size, product, sum_of_products};
 
 /// The data of a network.
@@ -420,18 +421,11 @@ impl<T: Real> Network<T> {
         &mut self,
         rows: ArrayView2<f64>,
         batch: Batch,
-        mut grad: Option<ArrayViewMut2<f64>>,
+        grad: Option<ArrayViewMut2<f64>>,
         loss: &mut [f64],
     ) {
-        for (i, (w, loss)) in rows.rows().into_iter().zip(loss).enumerate() {
-            let indices = match batch {
-                Batch::Full => None,
-                Batch::Rows(indices) => Some(indices.index_axis_move(Axis(0), i)),
-            };
-            let grad = grad
-                .as_mut()
-                .map(|g| g.row_mut(i).into_slice().expect("gradients are contiguous"));
-            *loss = self.evaluate(w.to_slice().expect("rows are contiguous"), indices, grad);
-        }
+        each_row(rows, batch, grad, loss, |w, batch, grad| {
+            self.evaluate(w, batch, grad)
+        });
     }
 }
