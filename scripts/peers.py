@@ -2,8 +2,8 @@
 
     peers.py PROBLEM LIBRARY
 
-prints one number. Problems are those of crates/sampler/benches/host_engine.rs (a1, a2, b1, b2, d) and
-crates/models/benches/tensor_engine.rs (c), in single precision, with 4 chains; a training step is one network's.
+prints one number. Problems are those of crates/sampler/benches/host_engine.rs (a1 to d) and crates/training/benches/training.rs
+(c, d, e), in single precision, with 4 chains; a training step is one network's.
 """
 
 import functools
@@ -26,6 +26,12 @@ def uniform(*shape, limit=1.0):
 
 def layer(fan_in, fan_out):
     return uniform(fan_in, fan_out, limit=fan_in**-0.5)
+
+
+def addition():
+    """Two of five pairs of numbers."""
+    at = np.arange(1123) * 5 // 2 % MODULUS**2
+    return np.stack([at // MODULUS, at % MODULUS], 1)
 
 
 def problem(name):
@@ -53,12 +59,18 @@ def problem(name):
         x = rng.integers(0, 2, (N, 30)).astype(np.float32)
         return weights, x, x[:, :3].sum(1, keepdims=True) % 2, "perceptron", batch
     if kind == "d":
-        at = np.arange(1123) * 5 // 2 % MODULUS**2
-        pairs = np.stack([at // MODULUS, at % MODULUS], 1)
+        pairs = addition()
         y = np.eye(MODULUS, dtype=np.float32)[pairs.sum(1) % MODULUS]
         weights = [layer(2 * MODULUS, 1024), layer(1024, MODULUS)]
         return weights, pairs + [0, MODULUS], y, "quadratic", batch
-    sys.exit(f"problem '{name}' is unknown; expected a1, a2, b1, b2, b2-128, c, c-128 or d-128")
+    if kind == "e":
+        pairs = addition()
+        width, hidden = 12, 48
+        weights = [rng.standard_normal((MODULUS, width), np.float32)]
+        for _ in range(2):
+            weights += [layer(width, hidden), uniform(1, hidden, limit=width**-0.5)]
+        return weights + [layer(hidden, MODULUS)], pairs, pairs.sum(1) % MODULUS, "embedding", batch
+    sys.exit(f"problem '{name}' is unknown; expected a1, a2, b1, b2, b2-128, c, c-128, d-128 or e-128")
 
 
 def rate(name, elements, run):
@@ -98,6 +110,11 @@ def torch_network(kind):
             first, second = w[0][chains, x[..., 0]], w[0][chains, x[..., 1]]
         return (first + second).square() @ w[1]
 
+    def embedding(w, x):
+        table, right, r, left, l, readout = w
+        hidden = table[x[..., 0]] @ left + l + table[x[..., 1]] @ right + r
+        return torch.nn.functional.gelu(hidden) @ readout
+
     def squares(outputs, y):
         return (outputs - y).square().mean((-2, -1))
 
@@ -111,10 +128,11 @@ def torch_network(kind):
         "linear": (linear, squares),
         "perceptron": (perceptron, logistic),
         "quadratic": (quadratic, halved_squares),
+        "embedding": (embedding, torch.nn.functional.cross_entropy),
     }[kind]
 
 
-STEPS = {"a1": 3000, "a2": 3000, "b1": 1000, "b2": 300, "c": 60, "d": 60}
+STEPS = {"a1": 3000, "a2": 3000, "b1": 1000, "b2": 300, "c": 60, "d": 60, "e": 500}
 EPSILON, NBETA, GAMMA = 1e-6, 145.0, 1.0
 
 

@@ -2,8 +2,9 @@
 
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
+use slt_sampler::targets::Activation;
 
-use crate::activation::Activation;
+use crate::activation::activate;
 use crate::inputs::{Input, Reads};
 use crate::network::{Architecture, NetworkError, Parameter, positive};
 
@@ -67,6 +68,6 @@ impl Architecture for EmbeddingMlp {
         let table = |weight: &Tensor<3>| embedding.clone().matmul(weight.clone());
         let a = pairs.gather(table(left), 0, 0) + left_bias.clone();
         let b = pairs.gather(table(right), 1, 0) + right_bias.clone();
-        self.activation.of(a + b).matmul(readout.clone())
+        activate(self.activation, a + b).matmul(readout.clone())
     }
 }

@@ -2,8 +2,9 @@
 
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
+use slt_sampler::targets::Activation;
 
-use crate::activation::Activation;
+use crate::activation::activate;
 use crate::inputs::{Input, Reads};
 use crate::network::{Architecture, NetworkError, Parameter};
 
@@ -68,7 +69,7 @@ impl Architecture for Mlp {
             };
             match i + 1 == n_layers {
                 true => h,
-                false => self.activation.of(h),
+                false => activate(self.activation, h),
             }
         })
     }

@@ -5,8 +5,8 @@ use std::ops::Range;
 use burn::tensor::Tensor;
 use ndarray::Array2;
 use serde::{Deserialize, Serialize};
-use slt_sampler::stream::{Purpose, rng};
-use slt_training::{pytorch_embedding, pytorch_linear, xavier_uniform};
+use slt_sampler::targets::LabelError;
+use slt_training::{Init, initial_rows};
 
 use crate::embedding_mlp::EmbeddingMlp;
 use crate::inputs::{Input, Reads};
@@ -78,32 +78,6 @@ pub enum Stored {
     Vector,
 }
 
-/// The law of a parameter's initial values, PyTorch's default.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Init {
-    /// Weights and biases of `nn.Linear`: uniform on `±1/sqrt(fan_in)`.
-    Linear {
-        /// Inputs of the layer.
-        fan_in: usize,
-    },
-    /// `xavier_uniform_`: uniform on `±sqrt(6/(fan_in + fan_out))`.
-    Xavier {
-        /// Inputs of the layer.
-        fan_in: usize,
-        /// Outputs of the layer.
-        fan_out: usize,
-    },
-    /// `nn.Embedding`: standard normal.
-    Embedding,
-    /// The same number everywhere.
-    Constant(f64),
-    /// The values of an earlier parameter.
-    Copy {
-        /// Its place in the list of parameters.
-        of: usize,
-    },
-}
-
 /// Why a network or its target cannot be built.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum NetworkError {
@@ -158,15 +132,8 @@ pub enum NetworkError {
         vocabulary: usize,
     },
     /// A label is none for this loss.
-    #[error("the labels of sample {sample} are {got:?}; expected {expected}")]
-    Label {
-        /// Which sample.
-        sample: usize,
-        /// Its labels.
-        got: Vec<f64>,
-        /// What the loss needs.
-        expected: &'static str,
-    },
+    #[error(transparent)]
+    Label(#[from] LabelError),
     /// A number is not finite.
     #[error("the data hold a value that is not finite")]
     NotFinite,
@@ -255,33 +222,9 @@ impl Network {
     /// Shapes: returns `[n_rows, d]`.
     pub fn init(&self, seed: u64, streams: &[u64]) -> Array2<f64> {
         let parameters = self.parameters();
-        let segments = segments(&parameters);
-        let mut rows = Array2::zeros((streams.len(), self.n_params()));
-        for (mut row, &stream) in rows.rows_mut().into_iter().zip(streams) {
-            let row = row.as_slice_mut().expect("rows are contiguous");
-            let module = |index| rng(seed, Purpose::Initialisation, stream, index);
-            let (mut index, mut generator) = (0, module(0));
-            for (i, (parameter, (columns, _))) in parameters.iter().zip(&segments).enumerate() {
-                if i > 0 && parameter.module() != parameters[i - 1].module() {
-                    index += 1;
-                    generator = module(index);
-                }
-                let (before, values) = row.split_at_mut(columns.start);
-                let values = &mut values[..columns.len()];
-                match parameter.init {
-                    Init::Linear { fan_in } => {
-                        pytorch_linear(fan_in, values, &mut [], &mut generator);
-                    }
-                    Init::Xavier { fan_in, fan_out } => {
-                        xavier_uniform(fan_in, fan_out, values, &mut generator);
-                    }
-                    Init::Embedding => pytorch_embedding(values, &mut generator),
-                    Init::Constant(c) => values.fill(c),
-                    Init::Copy { of } => values.copy_from_slice(&before[segments[of].0.clone()]),
-                }
-            }
-        }
-        rows
+        let initial = |p: &Parameter| (p.module().to_owned(), p.shape[0] * p.shape[1], p.init);
+        let initial: Vec<_> = parameters.iter().map(initial).collect();
+        initial_rows(&initial, seed, streams)
     }
 }
 

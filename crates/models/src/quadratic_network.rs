@@ -2,9 +2,10 @@
 
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
+use slt_training::Init;
 
 use crate::inputs::{Input, Reads};
-use crate::network::{Architecture, Init, NetworkError, Parameter, Stored, positive};
+use crate::network::{Architecture, NetworkError, Parameter, Stored, positive};
 
 /// A quadratic network without biases, with one-hot pairs as inputs; its output has `modulus` classes.
 ///

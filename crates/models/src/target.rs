@@ -5,11 +5,12 @@ use std::ops::Range;
 use burn::tensor::{Device, Tensor, TensorData};
 use multiversion::multiversion;
 use ndarray::{Array2, Array3, ArrayView2, ArrayViewMut2};
+use slt_sampler::targets::Loss;
 use slt_sampler::{Batch, Target};
 
 use crate::device::Precision;
 use crate::inputs::{Input, Inputs, Tokens};
-use crate::loss::Loss;
+use crate::loss;
 use crate::network::{Network, NetworkError, segments};
 
 /// The mean loss of a network over a data set, for every row of an ensemble.
@@ -44,28 +45,7 @@ impl NetworkTarget {
         y: Array2<f64>,
     ) -> Result<Self, NetworkError> {
         let network = network.into();
-        network.check()?;
-        let architecture = network.architecture();
-        let x = x.into().checked(architecture.reads())?;
-        let shape = |axis, got, expected| match got == expected {
-            true => Ok(()),
-            false => Err(NetworkError::Shape {
-                what: "output",
-                axis,
-                got,
-                expected,
-            }),
-        };
-        shape("columns", y.ncols(), architecture.n_outputs())?;
-        shape("rows", y.nrows(), x.n_samples())?;
-        if y.is_empty() {
-            return Err(NetworkError::NoSamples);
-        }
-        if !y.iter().all(|v| v.is_finite()) {
-            return Err(NetworkError::NotFinite);
-        }
-        let y = y.as_standard_layout().into_owned();
-        loss.check(y.view())?;
+        let (x, y) = checked(&network, loss, x.into(), y)?;
         let whole = |a: &Array2<f64>| {
             let values = a.as_slice().expect("standard layout");
             let shape = [1, a.nrows(), a.ncols()];
@@ -154,6 +134,38 @@ impl NetworkTarget {
     }
 }
 
+/// Inputs and labels in standard layout, where the network can read them and the loss is made for them.
+pub(crate) fn checked(
+    network: &Network,
+    loss: Loss,
+    x: Inputs,
+    y: Array2<f64>,
+) -> Result<(Inputs, Array2<f64>), NetworkError> {
+    network.check()?;
+    let architecture = network.architecture();
+    let x = x.checked(architecture.reads())?;
+    let shape = |axis, got, expected| match got == expected {
+        true => Ok(()),
+        false => Err(NetworkError::Shape {
+            what: "output",
+            axis,
+            got,
+            expected,
+        }),
+    };
+    shape("columns", y.ncols(), architecture.n_outputs())?;
+    shape("rows", y.nrows(), x.n_samples())?;
+    if y.is_empty() {
+        return Err(NetworkError::NoSamples);
+    }
+    if !y.iter().all(|v| v.is_finite()) {
+        return Err(NetworkError::NotFinite);
+    }
+    let y = y.as_standard_layout().into_owned();
+    loss.check(y.view())?;
+    Ok((x, y))
+}
+
 impl Target for NetworkTarget {
     fn n_params(&self) -> usize {
         self.n_params
@@ -178,7 +190,7 @@ impl Target for NetworkTarget {
             .collect();
         let (x, y) = self.batch(batch, &self.device);
         let outputs = self.forward(&parameters, x.autodiff());
-        let each = self.loss.mean(outputs, y.autodiff());
+        let each = loss::mean(self.loss, outputs, y.autodiff());
         let mut grads = each.clone().sum().backward();
         loss.copy_from_slice(&host(each.inner()));
         let grad = grad.as_slice_mut().expect("gradients are contiguous");
@@ -195,7 +207,8 @@ impl Target for NetworkTarget {
 
     fn loss(&mut self, rows: ArrayView2<f64>, loss: &mut [f64]) {
         let outputs = self.forward(&self.upload(rows, &self.device), self.full.0.clone());
-        loss.copy_from_slice(&host(self.loss.mean(outputs, self.full.1.clone())));
+        let each = loss::mean(self.loss, outputs, self.full.1.clone());
+        loss.copy_from_slice(&host(each));
     }
 
     fn gradient_precision(&self) -> f64 {

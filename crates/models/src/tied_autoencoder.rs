@@ -3,9 +3,10 @@
 use burn::tensor::Tensor;
 use burn::tensor::activation::relu;
 use serde::{Deserialize, Serialize};
+use slt_training::Init;
 
 use crate::inputs::{Input, Reads};
-use crate::network::{Architecture, Init, NetworkError, Parameter, Stored, positive};
+use crate::network::{Architecture, NetworkError, Parameter, Stored, positive};
 
 /// `f(x) = ReLU(W^T W x + b)` with `W` of `n_hidden` rows and `n_features` columns.
 ///

@@ -3,10 +3,12 @@
 use burn::tensor::Tensor;
 use burn::tensor::activation::softmax;
 use serde::{Deserialize, Serialize};
+use slt_sampler::targets::Activation;
+use slt_training::Init;
 
-use crate::activation::Activation;
+use crate::activation::activate;
 use crate::inputs::{Input, Reads};
-use crate::network::{Architecture, Init, NetworkError, Parameter, Stored, positive};
+use crate::network::{Architecture, NetworkError, Parameter, Stored, positive};
 
 /// Tokens of a sample.
 const LENGTH: usize = 2;
@@ -166,7 +168,7 @@ impl Transformer {
         let affine = |x: Tensor<3>, w: &Tensor<3>, b: &Tensor<3>| x.matmul(w.clone()) + b.clone();
         let mixed = self.attend(affine(x.clone(), projection, projection_bias));
         let x = norm(x + affine(mixed, out, out_bias), &norms[0], &norms[1]);
-        let hidden = self.activation.of(affine(x.clone(), w1, b1));
+        let hidden = activate(self.activation, affine(x.clone(), w1, b1));
         norm(x + affine(hidden, w2, b2), &norms[2], &norms[3])
     }
 

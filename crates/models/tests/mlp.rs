@@ -4,6 +4,7 @@ use ndarray::{Array2, ArrayView1, Axis, array};
 use slt_models::{
     Activation, DeviceKind, Loss, Mlp, Network, NetworkError, NetworkTarget, Parity, Precision,
 };
+use slt_sampler::targets::LabelError;
 use slt_sampler::{Batch, Target};
 use slt_training::{Adam, Optimiser, Sgd, TrainPlan, train};
 
@@ -129,7 +130,7 @@ fn labels_are_checked() {
     );
     let error = build(Loss::BinaryCrossEntropy, &(&y * 1.5)).expect_err("above 1");
     assert!(
-        matches!(error, NetworkError::Label { sample: 1, .. }),
+        matches!(error, NetworkError::Label(LabelError { sample: 1, .. })),
         "{error}"
     );
     assert_eq!(build(Loss::MeanSquaredError, &(&y * 1.5)), Ok(()));

@@ -7,8 +7,8 @@ use std::collections::HashSet;
 use cases::{Case, Law, cases, evaluate, largest};
 use ndarray::{Array2, Axis, array, s};
 use slt_models::{
-    Activation, DeviceKind, EmbeddingMlp, Inputs, Loss, Mlp, Network, NetworkError, NetworkTarget,
-    Polynomial, Precision, QuadraticNetwork, TiedAutoencoder, Transformer,
+    Activation, DeviceKind, EmbeddingMlp, Engine, Inputs, Loss, Mlp, Network, NetworkError,
+    NetworkTarget, Polynomial, Precision, QuadraticNetwork, TiedAutoencoder, Transformer,
 };
 use slt_sampler::{Batch, Target};
 
@@ -303,7 +303,31 @@ fn settings_come_back_from_json() {
     }
 }
 
-/// The host target of the same network, in either precision, on all samples and on minibatches.
+/// Losses and gradients of two targets of one network, on all samples and on minibatches, relative to the largest of a row's.
+fn agree(
+    name: &str,
+    tensor: &mut NetworkTarget,
+    host: &mut impl Target,
+    rows: &Array2<f64>,
+    tolerance: f64,
+) {
+    let batch = batch(3, host.n_samples());
+    for batch in [Batch::Full, Batch::Rows(batch.view())] {
+        let (loss, grad) = evaluate(tensor, rows, batch);
+        let (mut expected, mut slope) = (vec![0.0; 3], Array2::zeros(rows.dim()));
+        host.loss_and_grad(rows.view(), batch, slope.view_mut(), &mut expected);
+        let distance = largest(&(&grad - &slope));
+        assert!(
+            distance < tolerance * largest(&slope),
+            "{name}: {distance:e}"
+        );
+        for (a, b) in loss.iter().zip(&expected) {
+            assert!((a - b).abs() < tolerance * b, "{name}: {a} and {b}");
+        }
+    }
+}
+
+/// The host target of the same network, in either precision.
 #[test]
 fn the_quadratic_network_is_that_of_the_host_engine() {
     let case = cases()
@@ -315,7 +339,6 @@ fn the_quadratic_network_is_that_of_the_host_engine() {
     };
     let pairs: Vec<[u32; 2]> = x.rows().into_iter().map(|x| [x[0], x[1]]).collect();
     let rows = rows(&case.network, &[0, 1, 2]);
-    let batch = batch(3, case.n());
     for (loss, centred) in [
         (Loss::HalvedSquaredError, false),
         (Loss::CentredSquaredError, true),
@@ -333,22 +356,63 @@ fn the_quadratic_network_is_that_of_the_host_engine() {
             let (network, x, y) = (case.network.clone(), case.x.clone(), case.y.clone());
             let mut tensor =
                 NetworkTarget::new(network, loss, precision, device, x, y).expect("fits");
-            for batch in [Batch::Full, Batch::Rows(batch.view())] {
-                let (loss, grad) = evaluate(&mut tensor, &rows, batch);
-                let (mut expected, mut slope) = (vec![0.0; 3], Array2::zeros(rows.dim()));
-                host.loss_and_grad(rows.view(), batch, slope.view_mut(), &mut expected);
-                let distance = largest(&(&grad - &slope));
-                assert!(
-                    distance < tolerance * largest(&slope),
-                    "{precision:?}: {distance:e}"
-                );
-                for (a, b) in loss.iter().zip(&expected) {
-                    assert!((a - b).abs() < tolerance * b, "{precision:?}: {a} and {b}");
-                }
-            }
+            agree(
+                "quadratic network",
+                &mut tensor,
+                &mut host,
+                &rows,
+                tolerance,
+            );
             assert_eq!(tensor.accuracy(rows.view()), host.accuracy(rows.view()));
         }
     }
+}
+
+/// Of every network that the host knows: gradients by hand against those by tensors, with each loss that the labels allow.
+#[test]
+fn both_engines_agree() {
+    let mut n_hosts = 0;
+    for case in cases() {
+        let mut rows = rows(&case.network, &[0, 1, 2]);
+        // weights of order 1: no part of the gradient is small beside the others
+        rows *= 1.5;
+        for loss in [
+            Loss::MeanSquaredError,
+            Loss::HalvedSquaredError,
+            Loss::CentredSquaredError,
+            Loss::CrossEntropy,
+            Loss::BinaryCrossEntropy,
+        ] {
+            for (precision, tolerance) in [(Precision::F64, 1e-13), (Precision::F32, 1e-5)] {
+                let device = CPU.open().expect("a CPU");
+                let (network, x, y) = (case.network.clone(), case.x.clone(), case.y.clone());
+                let host = Engine::new(
+                    network.clone(),
+                    loss,
+                    precision,
+                    device.clone(),
+                    x.clone(),
+                    y.clone(),
+                );
+                let Ok(Engine::Host(mut host)) = host else {
+                    continue;
+                };
+                let mut tensor =
+                    NetworkTarget::new(network, loss, precision, device, x, y).expect("fits");
+                agree(case.name, &mut tensor, &mut host, &rows, tolerance);
+                assert_eq!(tensor.accuracy(rows.view()), host.accuracy(rows.view()));
+                let [a, b] = [tensor.outputs(rows.view()), host.outputs(rows.view())];
+                assert!(
+                    (&a - &b).iter().all(|e| e.abs() < 100.0 * tolerance),
+                    "{}",
+                    case.name
+                );
+                n_hosts += 1;
+            }
+        }
+    }
+    // six perceptrons, two embeddings and an autoencoder, each with most losses
+    assert!(n_hosts >= 50, "{n_hosts}");
 }
 
 #[test]

@@ -1,13 +1,16 @@
 //! Chain-steps per second of the host engine: SGLD with its noise and what a chain records.
 //!
 //! a1 `y = x w1 w2`; a2 a linear regression of two parameters; b1 reduced-rank regression 10-10-10 of rank 5; b2 four layers of 50, in
-//! single precision; all with 1000 samples. d a quadratic network of 1024 units on 1123 pairs of addition modulo 53. Elements are chain-steps.
+//! single precision; c a perceptron 30-256-256-1 for the parity of three bits, in single precision; all with 1000 samples. d a quadratic
+//! network of 1024 units on 1123 pairs of addition modulo 53. Elements are chain-steps.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use ndarray::{Array1, Array2};
 use rand::RngExt;
 use slt_sampler::stream::{Purpose, rng};
-use slt_sampler::targets::{DeepLinear, LinearRegression, QuadraticNetwork};
+use slt_sampler::targets::{
+    Activation, DeepLinear, FeedForward, LinearRegression, Loss, QuadraticNetwork,
+};
 use slt_sampler::{
     Dynamics, Ensemble, Kernel, Plan, Row, Schedule, Target, chains, default_nbeta, fill_normals,
 };
@@ -104,6 +107,23 @@ fn network(widths: &[usize], rank: usize) -> (DeepLinear, Array1<f64>) {
     (target.expect("fits"), w.into())
 }
 
+/// The perceptron of Tóth-Czifra (2026) at PyTorch's initial weights.
+fn parity() -> (FeedForward, Array1<f64>) {
+    let widths = [30, 256, 256, 1];
+    let x = uniform(N, widths[0], 1.0, 0).mapv(f64::signum);
+    let y = Array2::from_shape_fn((N, 1), |(i, _)| {
+        f64::from(u8::from(x[[i, 0]] * x[[i, 1]] * x[[i, 2]] < 0.0))
+    });
+    let loss = Loss::BinaryCrossEntropy;
+    let target = FeedForward::new(&widths, Activation::Relu, true, loss, x.view(), y.view());
+    let layer = |(k, w): (usize, &[usize])| {
+        let limit = 1.0 / (w[0] as f64).sqrt();
+        uniform(w[0] + 1, w[1], limit, 60 + k as u64)
+    };
+    let w = widths.windows(2).enumerate().flat_map(layer).collect();
+    (target.expect("fits").single_precision(), w)
+}
+
 /// The network of Cullen et al. (2026) at PyTorch's initial weights, on two of five pairs.
 fn d() -> (QuadraticNetwork, Array1<f64>) {
     let (p, n_hidden) = (53, 1024);
@@ -183,6 +203,13 @@ fn problems(c: &mut Criterion) {
         wide,
         false,
     );
+    let few = Run { n_steps: 5, ..wide };
+    chain_steps(c, "c, full batch", &parity(), few, true);
+    let few = Run {
+        n_steps: 10,
+        ..batches
+    };
+    chain_steps(c, "c, batches of 128", &parity(), few, true);
     let batches = Run {
         step_size: 5e-4,
         n_steps: 10,

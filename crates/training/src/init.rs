@@ -2,8 +2,95 @@
 
 use std::f64::consts::TAU;
 
+use ndarray::Array2;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
+use slt_sampler::stream::{Purpose, rng};
+
+/// The law of a parameter's initial values, PyTorch's default.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Init {
+    /// Weights and biases of `nn.Linear`: uniform on `±1/sqrt(fan_in)`.
+    Linear {
+        /// Inputs of the layer.
+        fan_in: usize,
+    },
+    /// `xavier_uniform_`: uniform on `±sqrt(6/(fan_in + fan_out))`.
+    Xavier {
+        /// Inputs of the layer.
+        fan_in: usize,
+        /// Outputs of the layer.
+        fan_out: usize,
+    },
+    /// `nn.Embedding`: standard normal.
+    Embedding,
+    /// The same number everywhere.
+    Constant(f64),
+    /// The values of an earlier parameter.
+    Copy {
+        /// Its place in the list of parameters.
+        of: usize,
+    },
+}
+
+/// Initial rows of a network, from its parameters in the order in which they lie in a row: the module each belongs to, how many numbers it has, and
+/// their law. Row `i` comes from the stream `streams[i]`, and each module has a generator of its own.
+///
+/// Shapes: returns `[n_rows, d]`.
+///
+/// ```
+/// use slt_training::{Init, initial_rows};
+///
+/// // a perceptron 2-3-1 with biases
+/// let (first, second) = (Init::Linear { fan_in: 2 }, Init::Linear { fan_in: 3 });
+/// let parameters = [("layers.0", 6, first), ("layers.0", 3, first), ("layers.1", 3, second), ("layers.1", 1, second)];
+/// let rows = initial_rows(&parameters, 1, &[0, 1]);
+/// assert_eq!(rows.dim(), (2, 13));
+/// assert!(rows.iter().all(|w| w.abs() <= 1.0 / 2f64.sqrt()));
+/// ```
+///
+/// # Panics
+/// If a copy is of a parameter that does not come before it, or is of another size.
+pub fn initial_rows(
+    parameters: &[(impl AsRef<str>, usize, Init)],
+    seed: u64,
+    streams: &[u64],
+) -> Array2<f64> {
+    let starts: Vec<usize> = parameters
+        .iter()
+        .scan(0, |at, (_, size, _)| {
+            *at += size;
+            Some(*at - size)
+        })
+        .collect();
+    let d = parameters.iter().map(|(_, size, _)| size).sum();
+    let mut rows = Array2::zeros((streams.len(), d));
+    for (mut row, &stream) in rows.rows_mut().into_iter().zip(streams) {
+        let row = row.as_slice_mut().expect("rows are contiguous");
+        let module = |index| rng(seed, Purpose::Initialisation, stream, index);
+        let (mut index, mut generator) = (0, module(0));
+        for (i, (name, size, law)) in parameters.iter().enumerate() {
+            if i > 0 && name.as_ref() != parameters[i - 1].0.as_ref() {
+                index += 1;
+                generator = module(index);
+            }
+            let (before, values) = row.split_at_mut(starts[i]);
+            let values = &mut values[..*size];
+            match *law {
+                Init::Linear { fan_in } => {
+                    pytorch_linear(fan_in, values, &mut [], &mut generator);
+                }
+                Init::Xavier { fan_in, fan_out } => {
+                    xavier_uniform(fan_in, fan_out, values, &mut generator);
+                }
+                Init::Embedding => pytorch_embedding(values, &mut generator),
+                Init::Constant(c) => values.fill(c),
+                Init::Copy { of } => values.copy_from_slice(&before[starts[of]..][..*size]),
+            }
+        }
+    }
+    rows
+}
 
 /// PyTorch's default for `nn.Linear`: weights and biases uniform on `±1/sqrt(fan_in)`.
 ///

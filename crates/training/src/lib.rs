@@ -12,7 +12,7 @@ mod state_dict;
 mod train;
 
 pub use checkpoint::{Checkpoint, CheckpointError};
-pub use init::{pytorch_embedding, pytorch_linear, xavier_uniform};
+pub use init::{Init, initial_rows, pytorch_embedding, pytorch_linear, xavier_uniform};
 pub use optimiser::{Adam, Optimiser, OptimiserError, OptimiserState, Sgd};
 pub use state_dict::{StateDict, StateDictError};
 pub use train::{PlanError, TrainError, TrainPlan, Training, train};

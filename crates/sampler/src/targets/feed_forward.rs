@@ -12,6 +12,7 @@ use self::embedding::Embedding;
 use self::network::{Inputs, Layer, Network, Samples, Shape};
 use super::activation::Activation;
 use super::loss::{LabelError, Loss};
+use super::matrix_product::Matrix;
 use crate::target::{Batch, SampleLosses, Target};
 
 /// Why a feed-forward network cannot be made a target.
@@ -237,7 +238,7 @@ impl FeedForward {
         loss.check(y)?;
         let samples = Samples {
             inputs,
-            labels: y.iter().copied().collect(),
+            labels: Matrix::of(y),
         };
         let network = Network::new(shape, loss, n_samples, samples);
         Ok(Self(Precision::Double(network)))

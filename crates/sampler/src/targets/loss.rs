@@ -92,18 +92,19 @@ impl Loss {
 
     /// The loss of a sample, and its derivative by the outputs in their place, up to the factor [`Self::scale`].
     ///
-    /// Shapes: `outputs`: the sample's, and whatever pads them, which becomes zero; `wanted`: `[n_outputs]`; `mean_error`: the mean of
-    /// the errors, `[n_outputs]`, of the centred loss.
+    /// Shapes: `outputs`, `wanted`: the sample's `n_outputs`, then what pads them to a multiple of 8: of the outputs, it becomes zero, of the
+    /// labels it is zero; `mean_error`: the mean of the errors, `[n_outputs]`, of the centred loss.
     #[inline]
     pub(super) fn of_sample<T: Elementary>(
         self,
+        n_outputs: usize,
         outputs: &mut [T],
         wanted: &[T],
         mean_error: &[f64],
     ) -> f64 {
-        let (own, padding) = outputs.split_at_mut(wanted.len());
+        let (own, padding) = outputs.split_at_mut(n_outputs);
         let loss = match self {
-            Self::MeanSquaredError => squared_error(own, wanted) / own.len() as f64,
+            Self::MeanSquaredError => squared_error(own, wanted) / n_outputs as f64,
             Self::HalvedSquaredError => 0.5 * squared_error(own, wanted),
             Self::CentredSquaredError => {
                 for (f, &m) in own.iter_mut().zip(mean_error) {
@@ -111,10 +112,10 @@ impl Loss {
                 }
                 0.5 * squared_error(own, wanted)
             }
-            Self::CrossEntropy => return cross_entropy(outputs, wanted),
+            Self::CrossEntropy => return cross_entropy(n_outputs, outputs, wanted),
             Self::BinaryCrossEntropy => {
                 let each = own.iter_mut().zip(wanted);
-                each.map(|(f, &y)| logistic(f, y)).sum::<f64>() / wanted.len() as f64
+                each.map(|(f, &y)| logistic(f, y)).sum::<f64>() / n_outputs as f64
             }
         };
         padding.fill(T::default());
@@ -160,46 +161,47 @@ fn logistic<T: Elementary>(output: &mut T, wanted: T) -> f64 {
     (if f < 0.0 { 0.0 } else { f }) - y * f + e.ln_1p()
 }
 
+/// Side by side, whatever the machine: the order of a sum is part of the result.
+const LANES: usize = 8;
+
 /// `sum_c y_c (ln sum_b e^(f_b) - f_c)` without overflow; leaves `softmax(f) - y`, and zeros in the padding.
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
-fn cross_entropy<T: Elementary>(outputs: &mut [T], wanted: &[T]) -> f64 {
-    /// Side by side, whatever the machine: the order of a sum is part of the result.
-    const LANES: usize = 8;
-    let n = wanted.len();
+fn cross_entropy<T: Elementary>(n_outputs: usize, outputs: &mut [T], wanted: &[T]) -> f64 {
+    // so low that it has no part in the sum
+    outputs[n_outputs..].fill(T::of(-1e30));
+    let (outputs, _) = outputs.as_chunks_mut::<LANES>();
+    let (wanted, _) = wanted.as_chunks::<LANES>();
     let greater = |a: T, b: T| if b > a { b } else { a };
-    let mut highest = [outputs[0]; LANES];
-    let (lanes, rest) = outputs[..n].as_chunks::<LANES>();
-    for f in lanes {
+    let mut highest = outputs[0];
+    for f in outputs.iter() {
         for lane in 0..LANES {
             highest[lane] = greater(highest[lane], f[lane]);
         }
     }
-    let all = highest.iter().chain(rest);
-    let top = all.fold(outputs[0], |a, &b| greater(a, b));
-    let mut below = 0.0;
-    for (&f, &y) in outputs.iter().zip(wanted) {
-        below += (y * (top - f)).to_f64();
+    let top = highest.into_iter().reduce(greater).expect("lanes");
+    let mut below = [T::default(); LANES];
+    for (f, y) in outputs.iter().zip(wanted) {
+        for lane in 0..LANES {
+            below[lane] = below[lane] + y[lane] * (top - f[lane]);
+        }
     }
-    for f in outputs.iter_mut() {
+    for f in outputs.as_flattened_mut() {
         *f = (*f - top).exp_of_negative();
     }
     let mut sums = [0.0; LANES];
-    let (lanes, rest) = outputs[..n].as_chunks::<LANES>();
-    for e in lanes {
+    for e in outputs.iter() {
         for lane in 0..LANES {
             sums[lane] += e[lane].to_f64();
         }
     }
-    for (sum, e) in sums.iter_mut().zip(rest) {
-        *sum += e.to_f64();
-    }
     let sum: f64 = sums.iter().sum();
     let share = T::of(1.0 / sum);
-    for (e, &y) in outputs.iter_mut().zip(wanted) {
+    let each = outputs.as_flattened_mut().iter_mut();
+    for (e, &y) in each.zip(wanted.as_flattened()) {
         *e = *e * share - y;
     }
-    outputs[n..].fill(T::default());
-    below + sum.ln()
+    outputs.as_flattened_mut()[n_outputs..].fill(T::default());
+    below.iter().map(|b| b.to_f64()).sum::<f64>() + sum.ln()
 }
 
 #[cfg(test)]
@@ -215,11 +217,13 @@ mod tests {
     ];
 
     fn of(loss: Loss, f: &[f64], y: &[f64]) -> (f64, Vec<f64>) {
-        let mut outputs = f.to_vec();
-        outputs.resize(f.len() + 3, 0.3);
+        let (mut outputs, mut wanted) = (f.to_vec(), y.to_vec());
+        let padded = f.len().next_multiple_of(LANES);
+        outputs.resize(padded, 0.3);
+        wanted.resize(padded, 0.0);
         let mean: Vec<f64> = (0..f.len()).map(|c| 0.1 * c as f64).collect();
-        let value = loss.of_sample(&mut outputs, y, &mean);
-        assert_eq!(outputs.split_off(f.len()), [0.0; 3]);
+        let value = loss.of_sample(f.len(), &mut outputs, &wanted, &mean);
+        assert!(outputs.split_off(f.len()).iter().all(|&d| d == 0.0));
         let scale = loss.scale(f.len());
         (value, outputs.iter().map(|d| scale * d).collect())
     }

@@ -195,19 +195,7 @@ impl<T: Real> Matrix<T> {
 
     /// Takes the transpose of a plain matrix with this many columns.
     pub fn load_transposed(&mut self, values: &[f64], n_columns: usize) {
-        /// Columns read at a time: of a matrix of many columns each cache line is fetched once.
-        const COLUMNS: usize = 8;
-        let stride = self.stride;
-        let blocks = self.values.chunks_mut(COLUMNS * stride);
-        for (block, own) in blocks.enumerate() {
-            let from = COLUMNS * block;
-            for (i, row) in values.chunks_exact(n_columns).enumerate() {
-                let row = &row[from..(from + COLUMNS).min(n_columns)];
-                for (j, &v) in row.iter().enumerate() {
-                    own[j * stride + i] = T::of(v);
-                }
-            }
-        }
+        load_transposed(&mut self.values, self.stride, values, n_columns);
     }
 
     /// Adds `scale` times this to a plain matrix with this many columns.
@@ -268,6 +256,32 @@ fn load<T: Real>(own: &mut [T], stride: usize, values: &[f64], n_columns: usize)
     for (own, values) in rows.zip(values.chunks_exact(n_columns)) {
         for (own, &v) in own.iter_mut().zip(values) {
             *own = T::of(v);
+        }
+    }
+}
+
+/// In tiles, whose rows are read and written in one piece.
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
+fn load_transposed<T: Real>(own: &mut [T], stride: usize, values: &[f64], n_columns: usize) {
+    const TILE: usize = 16;
+    let n_rows = values.len() / n_columns;
+    for column in (0..n_columns).step_by(TILE) {
+        let width = TILE.min(n_columns - column);
+        for row in (0..n_rows).step_by(TILE) {
+            let height = TILE.min(n_rows - row);
+            let mut tile = [[T::default(); TILE]; TILE];
+            for (i, tile) in tile[..height].iter_mut().enumerate() {
+                let from = (row + i) * n_columns + column;
+                for (own, &v) in tile.iter_mut().zip(&values[from..from + width]) {
+                    *own = T::of(v);
+                }
+            }
+            for j in 0..width {
+                let to = (column + j) * stride + row;
+                for (own, tile) in own[to..to + height].iter_mut().zip(&tile) {
+                    *own = tile[j];
+                }
+            }
         }
     }
 }
@@ -406,6 +420,25 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    #[test]
+    fn matrices_come_and_go() {
+        for (n_rows, n_columns) in [(1, 1), (3, 40), (16, 16), (33, 17)] {
+            let values: Vec<f64> = (0..n_rows * n_columns).map(|i| i as f64).collect();
+            let mut transpose = Matrix::<f32>::zeros(n_columns, n_rows);
+            transpose.load_transposed(&values, n_columns);
+            for (i, &v) in values.iter().enumerate() {
+                let (row, column) = (i / n_columns, i % n_columns);
+                assert_eq!(f64::from(transpose.row(column)[row]), v);
+            }
+            let mut back = vec![f64::NAN; values.len()];
+            transpose.write_transposed_to(2.0, n_columns, &mut back);
+            let mut plain = Matrix::<f64>::zeros(n_rows, n_columns);
+            plain.load(&values, n_columns);
+            plain.add_to(-2.0, n_columns, &mut back);
+            assert!(back.iter().all(|&v| v == 0.0));
         }
     }
 

@@ -5,6 +5,7 @@
 
 use multiversion::multiversion;
 
+use super::network::sum_of_each;
 use crate::targets::activation::Activation;
 use crate::targets::elementary::Elementary;
 use crate::targets::matrix_product::{Matrix, Size, multiply, product};
@@ -51,7 +52,7 @@ pub(super) struct Tables<T> {
 
 #[derive(Debug, Clone)]
 struct Side<T> {
-    /// `[width, n_hidden]`, its transpose, and the bias.
+    /// `[width, n_hidden]`, its transpose, and the bias, later the derivative by it.
     weight: Matrix<T>,
     transpose: Matrix<T>,
     bias: Matrix<T>,
@@ -168,10 +169,9 @@ impl<T: Elementary> Tables<T> {
                 &mut own.values,
             );
             own.write_to(scale, n_hidden, weight);
-            for (c, out) in bias[..n_hidden].iter_mut().enumerate() {
-                let column = side.grad.values[c..].iter().step_by(side.grad.stride);
-                *out = scale * column.map(|g| g.to_f64()).sum::<f64>();
-            }
+            // the bias itself is in the table
+            sum_of_each(&mut side.bias.values, &side.grad.values, false);
+            side.bias.write_to(scale, n_hidden, &mut bias[..n_hidden]);
             let size = Size {
                 rows: modulus,
                 inner: n_hidden,

@@ -53,7 +53,7 @@ pub(super) enum Inputs<T> {
 pub(super) struct Samples<T> {
     pub inputs: Inputs<T>,
     /// `[n, n_outputs]`.
-    pub labels: Vec<T>,
+    pub labels: Matrix<T>,
 }
 
 /// A network, its loss and its data in one precision.
@@ -155,7 +155,7 @@ impl Network<f64> {
                     Inputs::Dense(x) => Inputs::Dense(round(x)),
                     Inputs::Pairs(pairs) => Inputs::Pairs(pairs.clone()),
                 },
-                labels: round(&self.samples.labels),
+                labels: self.samples.labels.rounded(),
             }),
             work: Work::new(&self.shape),
         }
@@ -177,7 +177,9 @@ impl<T: Elementary> Network<T> {
 
     /// The labels, `[n, n_outputs]`.
     pub fn labels(&self) -> impl Iterator<Item = f64> {
-        self.samples.labels.iter().map(|y| y.to_f64())
+        let n_outputs = self.shape.n_outputs();
+        let rows = (0..self.n_samples).flat_map(move |i| &self.samples.labels.row(i)[..n_outputs]);
+        rows.map(|y| y.to_f64())
     }
 
     /// Takes the parameters; their transposes, too, if there is a way back.
@@ -260,10 +262,10 @@ impl<T: Elementary> Network<T> {
     /// The loss of the `i`-th sample of the block; its outputs become the derivative by them.
     fn sample_loss(&mut self, i: usize) -> f64 {
         let n_outputs = self.shape.n_outputs();
-        let labels = &self.samples.labels[self.work.block[i] * n_outputs..][..n_outputs];
+        let labels = self.samples.labels.row(self.work.block[i]);
         let outputs = &mut self.work.layers.last_mut().expect("a layer").outputs;
-        let loss = self.loss;
-        loss.of_sample(outputs.row_mut(i), labels, &self.work.mean)
+        let (loss, mean) = (self.loss, &self.work.mean);
+        loss.of_sample(n_outputs, outputs.row_mut(i), labels, mean)
     }
 
     /// The sum of the derivatives over the block's samples, after their losses: in the place of what there is, or added to it.
@@ -374,12 +376,11 @@ impl<T: Elementary> Network<T> {
             return;
         }
         self.work.mean.fill(0.0);
-        let n_outputs = self.shape.n_outputs();
         let share = 1.0 / batch.map_or(self.n_samples, |indices| indices.len()) as f64;
         self.each_block(batch, |network, _| {
             let samples = network.samples.clone();
             for i in 0..network.work.block.len() {
-                let labels = &samples.labels[network.work.block[i] * n_outputs..];
+                let labels = samples.labels.row(network.work.block[i]);
                 let outputs = &network.work.layers.last().expect("a layer").outputs;
                 let errors = outputs.row(i).iter().zip(labels);
                 for (m, (&f, &y)) in network.work.mean.iter_mut().zip(errors) {
@@ -462,7 +463,7 @@ fn add_to_each<T: Elementary>(rows: &mut [T], row: &[T]) {
 
 /// The sum of rows: in the place of what there is, or added to it.
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
-fn sum_of_each<T: Elementary>(sum: &mut [T], rows: &[T], add: bool) {
+pub(super) fn sum_of_each<T: Elementary>(sum: &mut [T], rows: &[T], add: bool) {
     if !add {
         sum.fill(T::default());
     }
