@@ -57,7 +57,11 @@ pub struct Stored {
 }
 
 impl Stored {
-    /// Trains the rows `start`, whose streams are their numbers, or goes on where that stopped.
+    /// Trains the rows `start`, or goes on where that stopped.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is one thing, and all are needed"
+    )]
     pub fn train(
         label: &str,
         store: &Store,
@@ -66,16 +70,16 @@ impl Stored {
         target: &QuadraticNetwork,
         plan: &TrainPlan,
         start: Array2<f64>,
+        streams: &[u64],
     ) -> anyhow::Result<Self> {
         let config = serde_json::to_string(config)?;
         let folder = store.checkpoints_of(experiment, &config, "host")?;
-        let streams: Vec<u64> = (0..start.nrows() as u64).collect();
         let progress = Progress::start(label, plan.n_steps * streams.len() as u64);
         let training = train(
             target,
             plan,
             start,
-            &streams,
+            streams,
             &folder,
             &config,
             n_threads(),

@@ -14,6 +14,9 @@ use crate::measured::column;
 use crate::settings::Grokking;
 use crate::task::mean_and_sd;
 
+/// Seeds that are trained as one ensemble: to read a checkpoint of one is to read all of them.
+const TOGETHER: u64 = 10;
+
 /// What is recorded of a seed.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Outcome {
@@ -78,7 +81,17 @@ fn compute(store: &Store, settings: &Grokking, seed: u64) -> anyhow::Result<Outc
             Some(&schedule),
             probes.n_steps,
         )?;
-        Ok((llc.with_harmonic(second), spectrum.sum(|h| h)))
+        let trace = match settings.traces {
+            None => spectrum.sum(|h| h),
+            Some(traces) => {
+                let probes = Probes {
+                    stream: probes.stream,
+                    ..traces
+                };
+                Spectrum::of(&mut target, w, &probes)?.sum(|h| h)
+            }
+        };
+        Ok((llc.with_harmonic(second), trace))
     };
     let found = together(found.all()?.into_iter().enumerate(), second_order)?;
     let (llcs, traces) = found.into_iter().unzip();
@@ -92,7 +105,7 @@ fn compute(store: &Store, settings: &Grokking, seed: u64) -> anyhow::Result<Outc
     })
 }
 
-/// The parameters of a seed at all checkpoints; all seeds are trained together, when the first is asked for.
+/// The parameters of a seed at all checkpoints; it is trained together with those beside it, when the first of them is asked for.
 pub fn checkpoints(
     store: &Store,
     settings: &Grokking,
@@ -100,14 +113,21 @@ pub fn checkpoints(
     seed: u64,
 ) -> anyhow::Result<Array2<f64>> {
     let Grokking { task, plan, .. } = settings;
-    let seeds: Vec<u64> = (0..settings.n_seeds).collect();
-    let config = (task, settings.n_seeds, settings.init_seed, plan);
+    let first = seed - seed % TOGETHER;
+    let seeds: Vec<u64> = (first..settings.n_seeds.min(first + TOGETHER)).collect();
+    let label = format!(
+        "training of seeds {first} to {}",
+        first + seeds.len() as u64 - 1
+    );
+    let config = (task, &seeds, settings.init_seed, plan);
     let start = task.init(settings.init_seed, &seeds);
-    let stored = Stored::train("training", store, "grokking", &config, target, plan, start)?;
+    let stored = Stored::train(
+        &label, store, "grokking", &config, target, plan, start, &seeds,
+    )?;
     let steps = plan.checkpoint_steps();
     let mut rows = Array2::zeros((steps.len(), task.n_params()));
     for (mut row, &step) in rows.rows_mut().into_iter().zip(&steps) {
-        row.assign(&stored.rows(step)?.row(seed as usize));
+        row.assign(&stored.rows(step)?.row((seed - first) as usize));
     }
     Ok(rows)
 }

@@ -37,6 +37,9 @@ pub struct Grokking {
     pub nbeta: f64,
     pub sampling: Sampling,
     pub probes: Probes,
+    /// Those of the trace of the Hessian, if not the same; one step is enough.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traces: Option<Probes>,
 }
 
 /// Networks of several sizes.
@@ -317,6 +320,11 @@ impl Settings {
         increasing("[variations] widths", &counts(&v.widths))?;
         increasing("[variations] weight_decays", &v.weight_decays)?;
         increasing("[variations] learning_rates", &v.learning_rates)?;
+        ensure!(
+            v.sampling.n_chains >= 2,
+            "[variations] n_chains is {}; expected at least 2, whose spread is the error",
+            v.sampling.n_chains
+        );
         ensure!(
             v.stop_after > 0,
             "[variations] stop_after is 0; expected at least 1"

@@ -68,8 +68,8 @@ fn compute(store: &Store, settings: &Sizes, size: (usize, usize)) -> anyhow::Res
     let label = format!("training of p = {}, K = {}", size.0, size.1);
     let config = (task, settings.n_seeds, &settings.plan);
     let start = task.init(settings.seed, &seeds);
-    let plan = &settings.plan;
-    let stored = Stored::train(&label, store, "sizes", &config, &targets[0], plan, start)?;
+    let (plan, on) = (&settings.plan, &targets[0]);
+    let stored = Stored::train(&label, store, "sizes", &config, on, plan, start, &seeds)?;
     let rows = stored.training.rows.view();
     let zero = Array2::zeros((1, task.n_params()));
     let anchors = concatenate(ArrayAxis(0), &[rows, zero.view()])?;

@@ -174,17 +174,32 @@ impl Outcome {
         Some(self.steps[at])
     }
 
+    /// Standard error of an estimate: the spread of its chains, which is the same at all of them. (The MCSE of chains that are still on their way is
+    /// that of a series with a trend.)
+    fn error(&self) -> f64 {
+        let squares = |llc: &Llc| {
+            let off = llc.per_chain.iter().map(|v| (v - llc.mean).powi(2));
+            off.sum::<f64>()
+        };
+        let n_chains = self.llcs[0].per_chain.len() as f64;
+        let freedom = self.llcs.len() as f64 * (n_chains - 1.0);
+        (self.llcs.iter().map(squares).sum::<f64>() / freedom / n_chains).sqrt()
+    }
+
     /// Whether λ̂ rises beyond its errors, and falls again once the network generalises.
     fn rises_and_falls(&self) -> bool {
         let (step, peak) = self.peak();
-        let rises = exceeds(peak, self.first()) && exceeds(peak, self.last());
-        rises && self.generalised().is_some_and(|general| step <= general)
+        let beyond = 3.0 * std::f64::consts::SQRT_2 * self.error();
+        let least = self.first().mean.max(self.last().mean);
+        let generalised = self.generalised().is_some_and(|general| step <= general);
+        peak.mean - least > beyond && generalised
     }
 }
 
-/// Whether `a` is larger than `b` by more than three errors of the difference.
-fn exceeds(a: &Llc, b: &Llc) -> bool {
-    a.mean - b.mean > 3.0 * a.mcse.hypot(b.mcse)
+/// λ̂ of `a` at the end less that of `b`, and its error.
+fn difference(a: &Outcome, b: &Outcome) -> (f64, f64) {
+    let difference = a.last().mean - b.last().mean;
+    (difference, a.error().hypot(b.error()))
 }
 
 pub fn obtained(groups: &[Vec<Outcome>; 4]) -> Vec<Obtained> {
@@ -226,19 +241,25 @@ pub fn obtained(groups: &[Vec<Outcome>; 4]) -> Vec<Obtained> {
         None,
         Verdict::of_claim(but.is_empty()),
         match but[..] {
-            [] => "by more than three errors each; every network of figures 7 to 10".into(),
-            _ => format!("by more than three errors each; not at {}", but.join(", ")),
+            [] => "by more than three errors each, of the spread of the chains".into(),
+            _ => format!(
+                "by more than three errors each, of the spread of the chains; not at {}",
+                but.join(", ")
+            ),
         },
     )];
     // over p and over K: the last λ̂ grows from each to the next
     for over in [0, 1] {
         let group = &groups[over];
-        let (least, most) = (group[0].last(), group[group.len() - 1].last());
-        let grows = group.windows(2).all(|o| exceeds(o[1].last(), o[0].last()));
+        let (value, error) = difference(&group[group.len() - 1], &group[0]);
+        let grows = group.windows(2).all(|pair| {
+            let (value, error) = difference(&pair[1], &pair[0]);
+            value > 3.0 * error
+        });
         rows.push(row(
             format!("variations-{}", OVER[over].1),
-            most.mean - least.mean,
-            Some(most.mcse.hypot(least.mcse)),
+            value,
+            Some(error),
             Verdict::of_claim(grows),
             format!("{}; {}", ends(over), learnt(over)),
         ));
@@ -248,7 +269,7 @@ pub fn obtained(groups: &[Vec<Outcome>; 4]) -> Vec<Obtained> {
         let means: Vec<f64> = groups[over].iter().map(|o| o.last().mean).collect();
         let least = means.iter().copied().fold(f64::INFINITY, f64::min);
         let most = means.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let error = groups[over].iter().map(|o| o.last().mcse / o.last().mean);
+        let error = groups[over].iter().map(|o| o.error() / o.last().mean);
         rows.push(row(
             format!("variations-{}", OVER[over].1),
             most / least - 1.0,
@@ -276,15 +297,17 @@ pub fn section(
             layers,
             legend: Legend::Above,
         };
+        let label = |o: &Outcome| match over {
+            0 | 1 => format!("{name} = {}", o.value(over)),
+            _ => o.value(over),
+        };
         let pair = |of: &dyn Fn(&Outcome) -> &[Vec<f64>; 2]| {
             let curves = |(o, colour): (&Outcome, Colour)| {
                 let x = floats(&o.steps);
                 let [train, validation] = of(o).clone();
                 [
                     Layer::line(x.clone(), train).dashed().colour(colour),
-                    Layer::line(x, validation)
-                        .label(&o.value(over))
-                        .colour(colour),
+                    Layer::line(x, validation).label(&label(o)).colour(colour),
                 ]
             };
             groups[over]
@@ -295,11 +318,11 @@ pub fn section(
         };
         let estimates = |(o, colour): (&Outcome, Colour)| {
             let x = floats(&o.estimated);
-            let (means, errors): (Vec<f64>, Vec<f64>) =
-                o.llcs.iter().map(|llc| (llc.mean, llc.mcse)).unzip();
+            let means: Vec<f64> = o.llcs.iter().map(|llc| llc.mean).collect();
+            let errors = vec![o.error(); means.len()];
             [
                 Layer::line(x.clone(), means.clone())
-                    .label(&o.value(over))
+                    .label(&label(o))
                     .colour(colour),
                 Layer::points_with_errors(x, means, errors).colour(colour),
             ]
@@ -323,7 +346,7 @@ pub fn section(
         .write(&store.figures(), &file)?;
         figures.push(FigureRef {
             name: file,
-            caption: format!("Training at several values of: {name}. Dashed: on the pairs to train on; solid: on the others. Errors are one MCSE."),
+            caption: format!("Training at several values of: {name}. Dashed: on the pairs to train on; solid: on the others. Errors are those of the spread of the chains."),
             alt: format!("Losses, accuracies and estimates over training, a curve for each {name}"),
         });
     }

@@ -4,6 +4,7 @@
 mod program;
 
 use std::fs;
+use std::time::Duration;
 
 use program::{Program, RUN, find};
 
@@ -90,6 +91,31 @@ fn bad_settings_and_arguments_are_refused_by_name() {
     program.refuse(&["--profile", "slow"], &["slow", "quick, paper"]);
     program.refuse(&["--device", "tpu"], &["tpu", "cpu, tch or cuda"]);
     program.refuse(&["--report-only"], &["make reproduce"]);
+}
+
+/// Killed again and again, each time a little later, until a run ends: the records are those of a run that was never killed.
+#[test]
+#[ignore = "many runs, one after the other"]
+fn a_killed_run_goes_on() {
+    let whole = program();
+    whole.succeed(&RUN);
+    let killed = program();
+    let (mut n_kills, mut wait) = (0, Duration::from_millis(100));
+    loop {
+        let mut child = killed.command(&RUN).spawn().expect("the program starts");
+        std::thread::sleep(wait);
+        if let Some(status) = child.try_wait().expect("a status") {
+            assert!(status.success(), "{status}");
+            break;
+        }
+        child.kill().expect("killed");
+        child.wait().expect("ended");
+        n_kills += 1;
+        wait = wait.mul_f64(1.2);
+    }
+    println!("killed {n_kills} times");
+    assert!(n_kills > 3, "the run ended before it could be killed");
+    assert_eq!(killed.records(), whole.records());
 }
 
 /// A checkpoint that is not whole is noticed before any work.
