@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use ndarray::{Array2, s};
 use serde::{Deserialize, Serialize};
-use slt_models::{Device, DeviceKind, Network, NetworkTarget};
+use slt_models::{Device, DeviceKind, Engine, Network};
 use slt_report::{
     Axis, Colour, Figure, FigureRef, Layer, Legend, Obtained, Panel, Progress, Section, Store,
     Verdict,
@@ -74,8 +74,8 @@ struct AroundSettings<'a> {
 
 struct Experiment<'a> {
     settings: &'a ParityNet,
-    train: NetworkTarget,
-    test: NetworkTarget,
+    train: Engine,
+    test: Engine,
     config: String,
     folder: PathBuf,
     trained: OnceCell<()>,
@@ -127,15 +127,13 @@ impl Experiment<'_> {
             train_loss: Vec::new(),
             weight_norm: Vec::new(),
         };
-        let mut target = self.train.clone();
+        let (mut train, mut test) = (self.train.clone(), self.test.clone());
         for step in steps {
             let rows = self.rows(step)?;
             let mut loss = vec![0.0; rows.nrows()];
-            target.loss(rows.view(), &mut loss);
-            trained
-                .train_accuracy
-                .push(self.train.accuracy(rows.view()));
-            trained.test_accuracy.push(self.test.accuracy(rows.view()));
+            train.loss(rows.view(), &mut loss);
+            trained.train_accuracy.push(train.accuracy(rows.view()));
+            trained.test_accuracy.push(test.accuracy(rows.view()));
             trained.train_loss.push(loss);
             trained
                 .weight_norm
@@ -200,9 +198,9 @@ pub fn run(
         plan: &settings.plan,
     };
     let kind = kind.to_string();
-    let target = |n, stream| -> anyhow::Result<NetworkTarget> {
+    let target = |n, stream| -> anyhow::Result<Engine> {
         let (x, y) = settings.task.samples(n, settings.data_seed, stream)?;
-        Ok(NetworkTarget::new(
+        Ok(Engine::new(
             settings.network(),
             settings.loss,
             settings.precision,
