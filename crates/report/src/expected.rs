@@ -76,6 +76,9 @@ pub struct Quantity {
     pub error_kind: Option<String>,
     /// Unit.
     pub unit: Option<String>,
+    /// Whether the theory's value beside ours is exact, so that z is the distance from it.
+    #[serde(default)]
+    pub exact: bool,
 }
 
 /// Something a paper leaves open.

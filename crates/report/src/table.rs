@@ -52,7 +52,7 @@ pub enum TableError {
         value: String,
     },
     /// A caller's *agrees* against a z that says *differs*.
-    #[error("`{id}`: said to agree, but z = {z} against the paper")]
+    #[error("`{id}`: said to agree, but z = {z} against the paper or the exact value")]
     Contradiction {
         /// Id of the result.
         id: String,
@@ -103,7 +103,7 @@ pub struct Row {
     pub value: Option<f64>,
     /// Its Monte Carlo standard error.
     pub mcse: Option<f64>,
-    /// Our value against the paper's, when both errors are known.
+    /// Our value against the paper's, when both errors are known, or against an exact one.
     pub z: Option<f64>,
     /// The verdict; none for an open item.
     pub verdict: Option<Verdict>,
@@ -257,19 +257,26 @@ fn row(quantity: &Quantity, result: &Obtained) -> Result<Row, TableError> {
         _ => {}
     }
     let value = Some(result.value).filter(|value| value.is_finite());
-    let z = match (value, result.mcse, quantity.value, quantity.error) {
-        (Some(value), Some(mcse), Some(paper), Some(error))
+    let compared = match &result.reference {
+        Some((exact, _)) if quantity.exact => Some((*exact, 0.0)),
+        _ => quantity.value.zip(quantity.error),
+    };
+    let z = match (value, result.mcse, compared) {
+        (Some(value), Some(mcse), Some((other, error)))
             if result.verdict != Verdict::NotComparable =>
         {
-            if Verdict::of(value, mcse, paper, error) == Verdict::Differs
-                && result.verdict == Verdict::Agrees
-            {
+            let verdict = match quantity.exact {
+                true => Verdict::of_exact(value, mcse, other),
+                false => Verdict::of(value, mcse, other, error),
+            };
+            let z = z_score(value, mcse, other, error);
+            if verdict == Verdict::Differs && result.verdict == Verdict::Agrees {
                 return Err(TableError::Contradiction {
                     id: quantity.id.clone(),
-                    z: format!("{:+.1}", z_score(value, mcse, paper, error)),
+                    z: format!("{z:+.1}"),
                 });
             }
-            Some(z_score(value, mcse, paper, error))
+            Some(z)
         }
         _ => None,
     };
@@ -397,6 +404,29 @@ mod tests {
             join(|r| r.reference = Some((f64::INFINITY, "x".into()))).contains("reference is inf")
         );
         assert!(join(|r| r.value = 60.0).contains("z = +10.3"));
+    }
+
+    /// z of a row whose theory is exact is the distance from it, and decides what may be said.
+    #[test]
+    fn an_exact_value_is_compared_with() {
+        let text = SAMPLE.replace(
+            "source = \"Figure 4\"",
+            "source = \"Figure 4\"\nexact = true",
+        );
+        let expected = Expected::parse(&text, "expected.toml").unwrap();
+        let join = |value: f64| {
+            let mut results = obtained();
+            let trend = results.iter_mut().find(|r| r.id == "trend").unwrap();
+            trend.value = value;
+            trend.mcse = Some(0.002);
+            trend.reference = Some((0.5, "exact".into()));
+            trend.verdict = Verdict::Agrees;
+            Table::join(&expected, &results)
+        };
+        let near = join(0.507).unwrap();
+        let row = near.rows.iter().find(|row| row.id == "trend").unwrap();
+        assert!((row.z.unwrap() - 3.5).abs() < 1e-12);
+        assert!(join(0.51).unwrap_err().to_string().contains("z = +5.0"));
     }
 
     #[test]

@@ -10,6 +10,12 @@ pub const Z_LIMIT: f64 = 3.0;
 /// Largest part of the paper's value that the limit may amount to before a comparison says nothing.
 pub const BLIND_FRACTION: f64 = 0.5;
 
+/// `|z|` above which an estimate differs from an exact value: two-sided level 1e-5 under normality.
+pub const EXACT_Z_LIMIT: f64 = 4.4;
+
+/// Largest part of an exact value that the standard error may be, for a verdict on the estimate.
+pub const EXACT_POWER: f64 = 0.01;
+
 /// The outcome of a comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -47,6 +53,25 @@ impl Verdict {
         if z.abs() > Z_LIMIT {
             Verdict::Differs
         } else if paper != 0.0 && Z_LIMIT * mcse.hypot(error) > BLIND_FRACTION * paper.abs() {
+            Verdict::Underpowered
+        } else {
+            Verdict::Agrees
+        }
+    }
+
+    /// The verdict on `ours ± mcse` against an exact value: *differs* when `|z| > 4.4`, else *underpowered* when the error exceeds a
+    /// hundredth of the value, so that it would hide an error of 5 %.
+    ///
+    /// # Panics
+    /// If a number is not finite or the error is negative.
+    pub fn of_exact(ours: f64, mcse: f64, exact: f64) -> Self {
+        assert!(
+            ours.is_finite() && exact.is_finite(),
+            "values must be finite"
+        );
+        if z_score(ours, mcse, exact, 0.0).abs() > EXACT_Z_LIMIT {
+            Verdict::Differs
+        } else if mcse > EXACT_POWER * exact.abs() {
             Verdict::Underpowered
         } else {
             Verdict::Agrees
@@ -91,6 +116,15 @@ pub fn z_score(ours: f64, mcse: f64, paper: f64, error: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Within 4.4 errors of a hundredth at most.
+    #[test]
+    fn against_an_exact_value() {
+        assert_eq!(Verdict::of_exact(0.52, 0.005, 0.5), Verdict::Agrees);
+        assert_eq!(Verdict::of_exact(0.525, 0.005, 0.5), Verdict::Differs);
+        assert_eq!(Verdict::of_exact(0.52, 0.0051, 0.5), Verdict::Underpowered);
+        assert_eq!(Verdict::of_exact(0.0, 0.0, 0.0), Verdict::Agrees);
+    }
 
     #[test]
     fn verdicts_follow_z_and_power() {

@@ -73,9 +73,9 @@ pub use stationarity::{Slope, Stationarity};
 pub use summary::Summary;
 pub use target::{Batch, SampleLosses, Target};
 pub use thermodynamic::{
-    FreeEnergyDifference, LadderError, Rung, free_energy_difference, rungs, wbic,
+    FreeEnergyDifference, LadderError, Rung, free_energy_curve, free_energy_difference, rungs, wbic,
 };
-pub use volume::{Splitting, VolumeError, log_volumes};
+pub use volume::{Splitting, VolumeError, log_volumes, population_log_volumes};
 pub use waic::{Waic, covariances};
 
 /// The README's example runs.

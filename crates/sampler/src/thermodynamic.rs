@@ -6,7 +6,7 @@
 //! `h (f₀ + f₁)/2 + h² (f₀' - f₁')/12`, of fourth order in the spacing `h`.
 
 use ndarray::{ArrayView2, Axis};
-use slt_stats::DrawsError;
+use slt_stats::{DrawsError, Estimate, EstimateError};
 
 use crate::summary::Summary;
 
@@ -69,6 +69,19 @@ pub enum LadderError {
         /// That of the rung before.
         before: f64,
     },
+    /// Chains that go through all rungs are the same number at each.
+    #[error("rung {index} has {got} chains; expected {expected}, as the first has")]
+    Chains {
+        /// The rung.
+        index: usize,
+        /// Chains of the first rung.
+        expected: usize,
+        /// Its own.
+        got: usize,
+    },
+    /// Chains are too few for a spread, or not finite.
+    #[error(transparent)]
+    Estimate(#[from] EstimateError),
 }
 
 /// `-log Z(s_last) + log Z(s_first)` from independent chains at increasing inverse temperatures.
@@ -76,19 +89,7 @@ pub enum LadderError {
 /// # Errors
 /// [`LadderError`] unless there are two rungs or more, in increasing order.
 pub fn free_energy_difference(rungs: &[Rung]) -> Result<FreeEnergyDifference, LadderError> {
-    if rungs.len() < 2 {
-        return Err(LadderError::TooFew(rungs.len()));
-    }
-    for (i, pair) in rungs.windows(2).enumerate() {
-        let (before, nbeta) = (pair[0].nbeta, pair[1].nbeta);
-        if !(before < nbeta) {
-            return Err(LadderError::NotIncreasing {
-                index: i + 1,
-                nbeta,
-                before,
-            });
-        }
-    }
+    check(rungs)?;
     let all: Vec<usize> = (0..rungs.len()).collect();
     let value = integral(rungs, &all);
     let discretisation = if rungs.len() < 3 {
@@ -124,14 +125,68 @@ pub fn free_energy_difference(rungs: &[Rung]) -> Result<FreeEnergyDifference, La
     })
 }
 
+/// `-log Z(s_k) + log Z(s_0)` at every rung, the first included, where chain c of one rung is chain c of all: populations that are
+/// cooled, say. Each chain has an integral of its own, and their spread is the error, whatever neighbouring rungs of one chain
+/// have in common.
+///
+/// # Errors
+/// Those of [`free_energy_difference`]; [`LadderError::Chains`] where chains differ in number, [`LadderError::Estimate`] below two of them.
+pub fn free_energy_curve(rungs: &[Rung]) -> Result<Vec<Estimate>, LadderError> {
+    check(rungs)?;
+    let chains = |rung: &Rung| rung.mean.per_chain.len().min(rung.variance.per_chain.len());
+    let expected = chains(&rungs[0]);
+    if let Some(index) = rungs.iter().position(|rung| chains(rung) != expected) {
+        let got = chains(&rungs[index]);
+        return Err(LadderError::Chains {
+            index,
+            expected,
+            got,
+        });
+    }
+    let of_chain =
+        |c: usize| move |rung: &Rung| [rung.mean.per_chain[c], rung.variance.per_chain[c]];
+    let mut values = vec![0.0; expected];
+    let mut curve = vec![Estimate::from_replicates(&values)?];
+    for pair in rungs.windows(2) {
+        for (c, value) in values.iter_mut().enumerate() {
+            *value += interval(&pair[0], &pair[1], of_chain(c));
+        }
+        curve.push(Estimate::from_replicates(&values)?);
+    }
+    Ok(curve)
+}
+
+fn check(rungs: &[Rung]) -> Result<(), LadderError> {
+    if rungs.len() < 2 {
+        return Err(LadderError::TooFew(rungs.len()));
+    }
+    for (i, pair) in rungs.windows(2).enumerate() {
+        let (before, nbeta) = (pair[0].nbeta, pair[1].nbeta);
+        if !(before < nbeta) {
+            return Err(LadderError::NotIncreasing {
+                index: i + 1,
+                nbeta,
+                before,
+            });
+        }
+    }
+    Ok(())
+}
+
 fn integral(rungs: &[Rung], picked: &[usize]) -> f64 {
-    let ends = picked.windows(2).map(|pair| {
-        let (a, b) = (&rungs[pair[0]], &rungs[pair[1]]);
-        let h = (b.nbeta / a.nbeta).ln();
-        let slope = |rung: &Rung| rung.mean.mean - rung.variance.mean;
-        0.5 * h * (a.mean.mean + b.mean.mean) + h * h * (slope(a) - slope(b)) / 12.0
-    });
-    ends.sum()
+    let of_all = |rung: &Rung| [rung.mean.mean, rung.variance.mean];
+    let pairs = picked.windows(2);
+    pairs
+        .map(|pair| interval(&rungs[pair[0]], &rungs[pair[1]], of_all))
+        .sum()
+}
+
+/// The integral between two rungs, from mean and variance at each.
+fn interval(a: &Rung, b: &Rung, of: impl Fn(&Rung) -> [f64; 2]) -> f64 {
+    let h = (b.nbeta / a.nbeta).ln();
+    let ([left, left_variance], [right, right_variance]) = (of(a), of(b));
+    let bend = (left - left_variance) - (right - right_variance);
+    0.5 * h * (left + right) + h * h * bend / 12.0
 }
 
 /// WBIC, `n E[L]` at `nβ = n/ln n` (Watanabe 2013, JMLR 14, definition 1), from losses of shape `[n_chains, n_draws]`: the free
@@ -233,6 +288,36 @@ mod tests {
             max_relative = 1e-14
         );
         assert_eq!(f.discretisation, f64::INFINITY);
+    }
+
+    /// Two chains that are off by a share to either side, at all rungs: so is the integral, whatever the number of rungs.
+    #[test]
+    fn a_curve_has_the_spread_of_its_chains() {
+        let ladder: Vec<Rung> = (0..33)
+            .map(|i| {
+                let mut rung = exact(1e-2 * 1e6f64.powf(f64::from(i) / 32.0), 2.0, 3.0, 1e-3);
+                for summary in [&mut rung.mean, &mut rung.variance] {
+                    summary.per_chain = vec![0.9 * summary.mean, 1.1 * summary.mean];
+                }
+                rung
+            })
+            .collect();
+        let curve = free_energy_curve(&ladder).expect("a ladder");
+        assert_eq!((curve.len(), curve[0].mean, curve[0].mcse), (33, 0.0, 0.0));
+        let last = curve[32];
+        let whole = free_energy_difference(&ladder).expect("a ladder").value;
+        approx::assert_relative_eq!(last.mean, whole, max_relative = 1e-13);
+        // s/√2 of 0.9 and 1.1 times the whole
+        approx::assert_relative_eq!(last.mcse, 0.1 * whole, max_relative = 1e-12);
+
+        let mut uneven = ladder;
+        uneven[3].mean.per_chain.pop();
+        let error = free_energy_curve(&uneven).expect_err("refused");
+        assert!(
+            error
+                .to_string()
+                .starts_with("rung 3 has 1 chains; expected 2")
+        );
     }
 
     #[test]

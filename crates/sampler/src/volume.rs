@@ -5,7 +5,8 @@
 //!
 //! A population of particles starts in the normal. At each level `ε_k` is the least excess loss that a fixed share of the
 //! particles has; the others are replaced by copies of these, and all are moved by steps that leave the normal as it is,
-//! `x <- √(1 - δ²) x + δ ξ/√γ` (Neal 1999; Cotter et al. 2013), refused where they leave `K <= ε_k`. Then
+//! `x <- √(1 - δ²) x + δ ξ/√γ` (Neal 1999; Cotter et al. 2013), refused where they leave `K <= ε_k`: of all coordinates by a δ that is adapted, and of
+//! one by a larger one, `δ^u` with u uniform. Then
 //! `V(ε) ~ share^k #{K <= ε}/n_particles` for ε below `ε_k` (Au and Beck 2001, subset simulation). No gradient is used. The
 //! estimate from one population has a bias of the order of `1/n_particles`; several populations give its standard error.
 
@@ -26,7 +27,7 @@ pub struct Splitting {
     pub n_particles: usize,
     /// Independent populations, whose spread is the error.
     pub n_populations: usize,
-    /// Moves of each particle at each level.
+    /// Moves of each particle at each level, each of all coordinates and of one.
     pub n_moves: usize,
     /// Seed.
     pub seed: u64,
@@ -80,6 +81,25 @@ pub fn log_volumes<T: Target + Clone>(
     epsilons: &[f64],
     splitting: &Splitting,
 ) -> Result<Vec<Estimate>, VolumeError> {
+    let populations = population_log_volumes(target, anchor, epsilons, splitting)?;
+    let columns = populations.columns().into_iter();
+    columns
+        .map(|column| Ok(Estimate::from_replicates(&column.to_vec())?))
+        .collect()
+}
+
+/// `log V(ε)` of each population on its own, for what is made of the volumes at several ε, such as the local exponent.
+///
+/// Shapes: as for [`log_volumes`]; returns `[n_populations, n_epsilons]`.
+///
+/// # Errors
+/// Those of [`log_volumes`].
+pub fn population_log_volumes<T: Target + Clone>(
+    target: &T,
+    anchor: ArrayView1<f64>,
+    epsilons: &[f64],
+    splitting: &Splitting,
+) -> Result<Array2<f64>, VolumeError> {
     splitting.check(epsilons)?;
     let mut target = target.clone();
     let mut initial = [f64::NAN];
@@ -87,13 +107,12 @@ pub fn log_volumes<T: Target + Clone>(
     if !initial[0].is_finite() {
         return Err(VolumeError::InitialLoss(initial[0]));
     }
-    let populations = (0..splitting.n_populations as u64)
-        .map(|p| splitting.population(&mut target, anchor, initial[0], epsilons, p))
-        .collect::<Result<Vec<_>, _>>()?;
-    let at = |i: usize| populations.iter().map(|p| p[i]).collect::<Vec<f64>>();
-    (0..epsilons.len())
-        .map(|i| Ok(Estimate::from_replicates(&at(i))?))
-        .collect()
+    let mut all = Array2::zeros((splitting.n_populations, epsilons.len()));
+    for (p, mut row) in (0..).zip(all.rows_mut()) {
+        let of_one = splitting.population(&mut target, anchor, initial[0], epsilons, p)?;
+        row.assign(&ArrayView1::from(&of_one));
+    }
+    Ok(all)
 }
 
 impl Splitting {
@@ -192,25 +211,46 @@ impl Splitting {
             }
             for _ in 0..self.n_moves {
                 step += 1;
-                normals(&mut noise, step, &mut xi);
+                normals(&mut noise, 2 * step, &mut xi);
                 let keep = (1.0 - delta * delta).sqrt();
                 proposal.assign(&(keep * &x + delta * &xi));
                 at(&proposal, &mut proposed);
-                let mut n_accepted = 0;
-                for i in 0..n {
-                    if proposed[i] <= epsilon {
-                        x.row_mut(i).assign(&proposal.row(i));
-                        excess[i] = proposed[i];
-                        n_accepted += 1;
-                    }
-                }
+                let n_accepted = accept(&mut x, &mut excess, &proposal, &proposed, epsilon);
                 // Robbins-Monro on the logarithm of the size
-                let accepted = f64::from(n_accepted) / n as f64;
+                let accepted = n_accepted as f64 / n as f64;
                 delta = (delta * (0.5 * (accepted - ACCEPTANCE)).exp()).clamp(1e-12, 0.99);
+                // one coordinate, by a step of any size: along the zeros, where steps of all coordinates are as short as these are thin
+                normals(&mut noise, 2 * step + 1, &mut xi);
+                proposal.assign(&x);
+                for (mut row, xi) in proposal.rows_mut().into_iter().zip(xi.rows()) {
+                    let j = random.random_range(0..d as u32) as usize;
+                    let delta = delta.powf(random.random::<f64>());
+                    row[j] = (1.0 - delta * delta).sqrt() * row[j] + delta * xi[j];
+                }
+                at(&proposal, &mut proposed);
+                accept(&mut x, &mut excess, &proposal, &proposed, epsilon);
             }
         }
         unreachable!("the loop ends by returning")
     }
+}
+
+/// Takes the proposals that are inside the level; returns how many.
+fn accept(
+    x: &mut Array2<f64>,
+    excess: &mut [f64],
+    proposal: &Array2<f64>,
+    proposed: &[f64],
+    epsilon: f64,
+) -> usize {
+    let inside = (0..excess.len()).filter(|&i| proposed[i] <= epsilon);
+    let mut n_accepted = 0;
+    for i in inside {
+        x.row_mut(i).assign(&proposal.row(i));
+        excess[i] = proposed[i];
+        n_accepted += 1;
+    }
+    n_accepted
 }
 
 fn normals(noise: &mut [RowNoise], step: u64, out: &mut Array2<f64>) {

@@ -133,7 +133,9 @@ pub use quadratic_network::{
     QuadraticNetwork, QuadraticNetworkError, Support, padded_by_dead_units, quadratic_unit_zero,
 };
 pub use radial::{Radial, RadialError};
-pub use radial_product_law::{monomial_law, radial_law, radial_product_law};
+pub use radial_product_law::{
+    monomial_law, radial_law, radial_product_law, radial_product_log_volume,
+};
 pub use reduced_rank::ReducedRank;
 pub use reduced_rank_law::reduced_rank_law;
 pub use reduced_rank_local::{ReducedRankLocal, ReducedRankLocalError};

@@ -50,8 +50,8 @@ pub(crate) fn mellin_barnes(
     }
 }
 
-/// `log (1/2πi) ∫ e^f dz` over a vertical line between the two poles.
-fn line_integral(left: f64, right: f64, f: impl Fn(Complex64) -> Complex64) -> f64 {
+/// `log (1/2πi) ∫ e^f dz` over a vertical line between the two poles, with f real and convex on the real line between them.
+pub(crate) fn line_integral(left: f64, right: f64, f: impl Fn(Complex64) -> Complex64) -> f64 {
     let sigma = minimum(left, right, |x| f(Complex64::from(x)).re);
     let peak = f(Complex64::from(sigma)).re;
     let sum_of_every = |first: f64, stride: f64| {
