@@ -10,6 +10,7 @@ use slt_stats::Estimate;
 use slt_theory::{LearningCoefficient, ReducedRank, SbicModel, Submodel, sbic};
 
 use crate::exact;
+use crate::normal::normal;
 use crate::rank_one::RankOne;
 use crate::settings::Criteria;
 
@@ -52,10 +53,7 @@ impl Data {
     fn draw(rng: &mut impl RngExt, n_outputs: u32, n: f64, signal: f64) -> Self {
         let (mut products, mut first) = ([0.0; 3], 0.0);
         for i in 0..n_outputs {
-            // Box and Muller
-            let radius = (-2.0 * (1.0 - rng.random::<f64>()).ln()).sqrt();
-            let angle = std::f64::consts::TAU * rng.random::<f64>();
-            let mut x = [angle.cos(), angle.sin()].map(|z| radius * z / n.sqrt());
+            let mut x = [0; 2].map(|_| normal(rng) / n.sqrt());
             if i == 0 {
                 x[0] += signal;
                 first = x[0];
@@ -372,7 +370,7 @@ pub fn section(store: &Store, settings: &Criteria, outcome: &Outcome) -> anyhow:
             },
             FigureRef {
                 name: "parameters".into(),
-                caption: "The Bayes generalisation error stays at λ/n while the number of parameters grows; maximum likelihood does worse than d/2.".into(),
+                caption: "The Bayes generalisation error stays at λ/n while the number of parameters grows; that of maximum likelihood is d/2 or more.".into(),
                 alt: "A flat row of points at 1, a dashed line d/2, and points above it".into(),
             },
         ],

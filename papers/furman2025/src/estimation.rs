@@ -5,13 +5,13 @@
 
 use std::f64::consts::{FRAC_2_SQRT_PI, SQRT_2};
 
-use rand::RngExt;
 use serde::{Deserialize, Serialize};
 use slt_report::{Axis, Colour, Figure, FigureRef, Layer, Legend, Obtained, Panel, Section, Store};
 use slt_sampler::stream::{Purpose, rng};
 use slt_stats::Estimate;
 
 use crate::exact;
+use crate::normal::normal;
 use crate::settings::Estimation;
 
 const N_REPLICATES: usize = 32;
@@ -64,11 +64,6 @@ fn compute(settings: &Estimation) -> anyhow::Result<Outcome> {
         at_zero: Estimate::from_replicates(&squares(2, 3, 0.0))?,
         distance: Estimate::from_replicates(&distances)?,
     })
-}
-
-fn normal(rng: &mut impl RngExt) -> f64 {
-    let radius = (-2.0 * (1.0 - rng.random::<f64>()).ln()).sqrt();
-    radius * (std::f64::consts::TAU * rng.random::<f64>()).cos()
 }
 
 fn root(x: f64, power: i32) -> f64 {
@@ -285,7 +280,7 @@ pub fn section(
         heading: "4. Estimation at and near a singularity".into(),
         text: vec![
             "The maximum likelihood estimate of the cubically parameterised Gaussian is the cube root of the mean. Near w = 0 its error is below the \
-             Cramér-Rao bound for as long as w₀³ is within the noise of the mean, n < 1/w₀⁶ or so, and at w = 0 the bound is infinite at all n. The \
+             Cramér-Rao bound while n w₀⁶ < 0.02, above it by a factor of up to 5 around n w₀⁶ = 1/2, and at it beyond; and at w = 0 the bound is infinite at all n. The \
              posterior has a limit of its own there, on the scale n^(-1/6), that is not a normal."
                 .into(),
         ],

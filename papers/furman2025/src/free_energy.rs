@@ -74,7 +74,7 @@ fn compute(settings: &FreeEnergy, germ: Germ) -> anyhow::Result<Outcome> {
     progress.inc(1);
     // the law that is fitted has λ, the logarithms and one power: it holds from some n on
     let colder = ScalingRequest {
-        nbetas: Some((settings.fit_from, settings.last)),
+        nbetas: Some((settings.fit_from, settings.fit_to)),
         seed: settings.seed + 1,
         ..request
     };
@@ -245,9 +245,9 @@ pub fn section(
         text: vec![format!(
             "-log ∫ exp(-nK(w)) φ(w) dw under a normal φ of precision {}, by thermodynamic integration over n from {} to {:e}: populations of \
              particles are cooled through {} temperatures, dF/d log n = E[nK], and the second derivative comes from Var[nK]. The error is the \
-             spread of independent populations, each integrated on its own. λ and m are those of the law that fits slopes and curvatures best, from n = {} on, \
+             spread of independent populations, each integrated on its own. λ and m are those of the law that fits slopes and curvatures best, from n = {:e} to {:e}, \
              where one correction besides the logarithms is enough.",
-            settings.gamma, settings.first, settings.last, settings.n_rungs, settings.fit_from
+            settings.gamma, settings.first, settings.last, settings.n_rungs, settings.fit_from, settings.fit_to
         )],
         figures: vec![FigureRef {
             name: "free-energy".into(),

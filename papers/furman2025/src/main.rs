@@ -9,6 +9,7 @@ mod free_energy;
 mod generalisation;
 mod germs;
 mod models;
+mod normal;
 mod rank_one;
 mod settings;
 mod singular;

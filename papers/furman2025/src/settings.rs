@@ -63,8 +63,9 @@ pub struct FreeEnergy {
     /// The least n and the largest.
     pub first: f64,
     pub last: f64,
-    /// The least n of the fit.
+    /// The least n of the fit and the largest: a power of n^(-1/4) has to die out in between.
     pub fit_from: f64,
+    pub fit_to: f64,
     pub n_rungs: usize,
     /// Standard error at each n, as a share.
     pub relative_error: f64,
@@ -173,11 +174,7 @@ impl Settings {
         let f = &self.free_energy;
         positive("[free_energy] gamma", f.gamma)?;
         range("[free_energy]", f.first, f.last)?;
-        ensure!(
-            f.first <= f.fit_from && f.fit_from < f.last,
-            "[free_energy] fit_from is {}; expected at least first and less than last",
-            f.fit_from
-        );
+        range("[free_energy] of the fit:", f.fit_from, f.fit_to)?;
         at_least("[free_energy] n_rungs", f.n_rungs as u64, 8)?;
         share("[free_energy] relative_error", f.relative_error)?;
         at_least("[free_energy] max_evaluations", f.max_evaluations, 1)?;

@@ -9,7 +9,7 @@ use slt_report::{
     Store, Verdict,
 };
 use slt_sampler::stream::{Purpose, rng};
-use slt_sampler::{ScalingRequest, estimate_scaling, fill_normals};
+use slt_sampler::{ScalingRequest, estimate_scaling};
 use slt_stats::Estimate;
 use slt_theory::{
     ClassWeights, FiniteMixture, LearningCoefficient, NaiveBayes, NaiveBayesTruth, Newton,
@@ -18,6 +18,7 @@ use slt_theory::{
 
 use crate::exact;
 use crate::models::{Kind, Model};
+use crate::normal::normal;
 use crate::settings::Singular;
 
 /// Eigenvalues of the Fisher information below this are zero: differences leave 1e-20.
@@ -35,8 +36,6 @@ pub struct Outcome {
     pub generic_rank: usize,
     /// The largest derivative of any value in a degenerate direction at w*, weighted as a score.
     pub flatness: f64,
-    /// The trace from samples and their scores.
-    pub trace: Estimate,
     pub lambda: f64,
     pub lambda_error: f64,
     pub multiplicity: u32,
@@ -44,10 +43,13 @@ pub struct Outcome {
     pub n_evaluations: u64,
 }
 
-/// What the two examples have besides: Fisher information from samples, at w* and at a regular point.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+/// All models, with the traces of their Fisher information from samples and scores.
+#[derive(Debug, Clone)]
 pub struct Outcomes {
     pub models: Vec<Outcome>,
+    /// At w*.
+    pub traces: Vec<Estimate>,
+    /// Of the cubic Gaussian, where it is regular.
     pub cubic_away: Estimate,
 }
 
@@ -63,6 +65,12 @@ pub fn run(store: &Store, kinds: &[Kind], settings: &Singular) -> anyhow::Result
         let config = Config { settings, kind };
         Ok(store.cell("singular", &config, "host", compute)?.result)
     };
+    let trace = |&kind: &Kind| {
+        let model = Model::new(kind);
+        let compute = || sampled_trace(settings, &model, model.anchor(), 0);
+        let config = Config { settings, kind };
+        Ok(store.cell("fisher", &config, "host", compute)?.result)
+    };
     let away = || {
         sampled_trace(
             settings,
@@ -77,6 +85,7 @@ pub fn run(store: &Store, kinds: &[Kind], settings: &Singular) -> anyhow::Result
             .copied()
             .map(cell)
             .collect::<anyhow::Result<_>>()?,
+        traces: kinds.iter().map(trace).collect::<anyhow::Result<_>>()?,
         cubic_away: store.cell("cubic-away", settings, "host", away)?.result,
     })
 }
@@ -104,7 +113,6 @@ fn compute(settings: &Singular, kind: Kind) -> anyhow::Result<Outcome> {
         generic_rank: rank(&model, &generic_point(model.anchor()))?,
         flatness: along.iter().fold(0.0, |most: f64, x| most.max(x.abs())),
         eigenvalues: eigenvalues.to_vec(),
-        trace: sampled_trace(settings, &model, model.anchor(), 0)?,
         lambda: found.lambda,
         lambda_error: found.lambda_error,
         multiplicity: found.multiplicity,
@@ -143,11 +151,9 @@ fn sampled_trace(
         .collect();
     let mut rng = rng(settings.seed, Purpose::Data, stream, 0);
     let n = settings.n_samples.div_ceil(64);
-    let mut noise = vec![0f32; n.next_multiple_of(64)];
     let mut batches = Vec::new();
-    for batch in 0..64 {
-        fill_normals(settings.seed, Purpose::Data, stream, batch, &mut noise);
-        let sample = |noise: &f32| {
+    for _ in 0..64 {
+        let sample = |_| {
             let mut left = total * rng.random::<f64>();
             let at = weights.iter().position(|p| {
                 left -= p;
@@ -157,10 +163,10 @@ fn sampled_trace(
             // the score of a regression has the noise as a factor
             match model.probabilities() {
                 Some(_) => count,
-                None => count * f64::from(*noise).powi(2),
+                None => count * normal(&mut rng).powi(2),
             }
         };
-        batches.push(noise[..n].iter().map(sample).sum::<f64>() / n as f64);
+        batches.push((0..n).map(sample).sum::<f64>() / n as f64);
     }
     Ok(Estimate::from_replicates(&batches)?)
 }
@@ -174,7 +180,7 @@ impl Outcome {
         self.eigenvalues.iter().filter(|&&x| x >= ZERO).count()
     }
 
-    fn note(&self) -> String {
+    fn note(&self, sampled: &Estimate) -> String {
         let trace: f64 = self.eigenvalues.iter().sum();
         format!(
             "{}; Fisher rank {} of {} at w*, {} nearby; trace {trace:.4}, from samples {:.4} ± {:.4}; m = {}",
@@ -182,8 +188,8 @@ impl Outcome {
             self.rank(),
             self.d(),
             self.generic_rank,
-            self.trace.mean,
-            self.trace.mcse,
+            sampled.mean,
+            sampled.mcse,
             self.multiplicity
         )
     }
@@ -230,11 +236,10 @@ fn truth(kind: Kind) -> anyhow::Result<LearningCoefficient> {
 pub fn obtained(outcomes: &Outcomes) -> anyhow::Result<Vec<Obtained>> {
     let models = &outcomes.models;
     let mut rows = Vec::new();
-    let gaussian = &models[0];
     rows.push(exact::row(
         "fisher-gaussian".into(),
-        gaussian.trace.mean,
-        gaussian.trace.mcse,
+        outcomes.traces[0].mean,
+        outcomes.traces[0].mcse,
         2.0,
         "exact",
         "from samples and their scores at w = 0; rank 1 of 1".into(),
@@ -242,7 +247,7 @@ pub fn obtained(outcomes: &Outcomes) -> anyhow::Result<Vec<Obtained>> {
     let cubic = &models[1];
     rows.push(exact::claim(
         "fisher-cubic",
-        cubic.trace.mean,
+        outcomes.traces[1].mean,
         cubic.rank() == 0,
         format!(
             "from samples and their scores at w = 0: what is left is the error of a difference, h² = {:.0e} in each score; rank 0 of 1",
@@ -259,7 +264,7 @@ pub fn obtained(outcomes: &Outcomes) -> anyhow::Result<Vec<Obtained>> {
     ));
     let (mut singular, mut bounded) = (0, 0);
     let (mut worst, mut worst_trace) = (0f64, 0f64);
-    for outcome in models {
+    for (outcome, sampled) in models.iter().zip(&outcomes.traces) {
         let truth = truth(outcome.kind)?;
         let lambda = truth.lambda_f64();
         singular += usize::from(outcome.rank() < outcome.d());
@@ -267,9 +272,9 @@ pub fn obtained(outcomes: &Outcomes) -> anyhow::Result<Vec<Obtained>> {
         bounded += usize::from(half(outcome.rank()) <= lambda && lambda <= half(outcome.d()));
         worst = worst.max(outcome.flatness);
         let trace: f64 = outcome.eigenvalues.iter().sum();
-        if outcome.trace.mcse > 0.0 {
-            worst_trace =
-                worst_trace.max(((outcome.trace.mean - trace) / outcome.trace.mcse).abs());
+        // where every score has the same length, or none has any, nothing is left to chance
+        if sampled.mcse > 1e-9 {
+            worst_trace = worst_trace.max(((sampled.mean - trace) / sampled.mcse).abs());
         }
         let mut row = exact::row(
             format!("model-{}", outcome.kind.id()),
@@ -277,7 +282,7 @@ pub fn obtained(outcomes: &Outcomes) -> anyhow::Result<Vec<Obtained>> {
             outcome.lambda_error,
             lambda,
             "exact λ",
-            format!("{}, exact {}", outcome.note(), truth.multiplicity()),
+            format!("{}, exact {}", outcome.note(sampled), truth.multiplicity()),
         );
         if outcome.multiplicity != truth.multiplicity() {
             row.verdict = Verdict::Differs;
@@ -375,13 +380,14 @@ pub fn section(store: &Store, settings: &Singular, outcomes: &Outcomes) -> anyho
         }],
         notes: models
             .iter()
-            .map(|o| {
+            .zip(&outcomes.traces)
+            .map(|(o, sampled)| {
                 format!(
                     "{}: λ̂ = {:.4} ± {:.4}, {}; {} losses, up to nβ = {:.0e}",
                     o.kind.describe()[0],
                     o.lambda,
                     o.lambda_error,
-                    o.note(),
+                    o.note(sampled),
                     o.n_evaluations,
                     o.coldest
                 )

@@ -18,7 +18,7 @@ fn a_whole_run_a_cached_one_and_a_report() {
         "Free energy",
         "not run in this profile",
     ];
-    program().check_whole_run(&shown, 2 + 1 + 2 + 2 + 1 + 1 + 3);
+    program().check_whole_run(&shown, 2 + 2 + 1 + 2 + 2 + 1 + 1 + 3);
 }
 
 #[test]
