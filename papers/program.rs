@@ -103,7 +103,7 @@ impl Program {
         assert_eq!(page(), first);
     }
 
-    /// Every record without what differs from run to run, by file name.
+    /// Every record without what differs from run to run, by file name; what a killed run was writing is none.
     pub fn records(&self) -> BTreeMap<String, Value> {
         let record = |path: PathBuf| {
             let text = fs::read_to_string(&path).expect("read");
@@ -113,6 +113,7 @@ impl Program {
         };
         list(&self.output("records"))
             .into_iter()
+            .filter(|path| path.extension().is_some_and(|e| e == "json"))
             .map(record)
             .collect()
     }

@@ -43,9 +43,11 @@ const HOTTEST: f64 = 0.4;
 const COLD_ENOUGH: f64 = 1e16;
 /// The largest mean error of the energies of conditional draws, which are exact but for rounding.
 const MOST_ROUNDING: f64 = 2e-4;
-/// Preference of a multiplicity below which a ladder of more particles is climbed, and how many times as many.
+/// Preference of a multiplicity below which a ladder of more particles is climbed, how many times as many at most, and how many at least: fewer
+/// are not worth a ladder.
 const DECIDED: f64 = 6.0;
-const GROWTH: usize = 3;
+const GROWTH: f64 = 3.0;
+const LEAST_GROWTH: f64 = 1.5;
 /// Rungs that are fitted at least.
 const LEAST_RUNGS: usize = 8;
 /// Probability of a chi-square below which no law holds on the rungs.
@@ -62,7 +64,7 @@ pub struct ScalingRequest {
     pub n_rungs: usize,
     /// Standard error of `E[sK]` at each rung, as a share of it; the variance has twice that.
     pub relative_error: f64,
-    /// Rows that the target may evaluate in a round.
+    /// Rows that the target may evaluate.
     pub max_evaluations: u64,
     /// Seed.
     pub seed: u64,
@@ -71,14 +73,14 @@ pub struct ScalingRequest {
 }
 
 impl ScalingRequest {
-    /// 16 rungs as cold as rounding allows, at errors of 0.2 %, for at most `4·10⁸` evaluations.
+    /// 16 rungs as cold as rounding allows, at errors of 0.2 %, for at most `10⁹` evaluations.
     pub fn new(gamma: f64, seed: u64) -> Self {
         Self {
             gamma,
             nbetas: None,
             n_rungs: 16,
             relative_error: 0.002,
-            max_evaluations: 400_000_000,
+            max_evaluations: 1_000_000_000,
             seed,
             n_threads: std::thread::available_parallelism().map_or(1, usize::from),
         }
@@ -298,11 +300,12 @@ pub fn estimate_scaling<T: Target + Clone + Send + Sync>(
             fit.best.multiplicity,
             fit.preference()
         ));
-        let next = GROWTH as u64 * ladder.n_evaluations;
-        if fit.preference() >= DECIDED || n_evaluations + next > request.max_evaluations {
+        let left = request.max_evaluations.saturating_sub(n_evaluations) as f64;
+        let growth = (left / ladder.n_evaluations as f64).min(GROWTH);
+        if fit.preference() >= DECIDED || growth < LEAST_GROWTH {
             break (ladder, fit, n_fitted);
         }
-        annealing.n_particles *= GROWTH;
+        annealing.n_particles = (growth * annealing.n_particles as f64) as usize;
     };
     let best = fit.best;
     Ok(Scaling {

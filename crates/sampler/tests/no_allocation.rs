@@ -6,7 +6,7 @@ use std::cell::Cell;
 use ndarray::{Array1, Array2, array};
 use slt_sampler::targets::{
     Activation, DeepLinear, FeedForward, GaussianLocation, LinearRegression, Loss, NormalCrossing,
-    Quadratic, QuadraticNetwork, Radial, TanhUnit, TwoComponent,
+    OneHotAutoencoder, Quadratic, QuadraticNetwork, Radial, TanhUnit, TwoComponent,
 };
 use slt_sampler::{Batch, Target};
 
@@ -106,6 +106,9 @@ fn a_step_allocates_nothing() {
             &[1, 2, 16, 128],
         );
     }
+    let inputs: Vec<(usize, f64)> = (0..20).map(|i| (i % 4, y[i])).collect();
+    let autoencoder = OneHotAutoencoder::new(4, 2, &inputs).expect("samples");
+    check("one-hot autoencoder", autoencoder, &[6]);
     let network = QuadraticNetwork::dense(5, wave(12, 3).view(), wave(12, 2).view());
     check("quadratic network", network.expect("fits"), &[6]);
     let pairs: Vec<[u32; 2]> = (0..9).map(|i| [i / 3, i % 3]).collect();

@@ -21,7 +21,7 @@
 //! | what follows | modules |
 //! |---|---|
 //! | asymptotics | [`free_energy`], [`generalisation`], [`singular_fluctuation`], [`wbic`](mod@wbic), [`sbic`](mod@sbic), [`volume`], [`thermal`] |
-//! | exact at finite n | [`localised_gaussian`], [`least_squares`], [`normal_crossing_law`], [`radial_product_law`](mod@radial_product_law), [`box_law`](mod@box_law), [`reduced_rank_law`](mod@reduced_rank_law), [`partially_linear`] |
+//! | exact at finite n | [`localised_gaussian`], [`least_squares`], [`normal_crossing_law`], [`radial_product_law`](mod@radial_product_law), [`box_law`](mod@box_law), [`reduced_rank_law`](mod@reduced_rank_law), [`partially_linear`], [`two_layer_curvature`](mod@two_layer_curvature) |
 //! | exact at finite step | [`sgld_law`] |
 //!
 //! Where only a bound is known, [`Known`] says so.
@@ -92,6 +92,7 @@ pub mod superposition;
 pub mod symmetric_factorisation;
 pub mod tanh_network;
 pub mod thermal;
+pub mod two_layer_curvature;
 mod univariate;
 pub mod vandermonde;
 #[cfg(test)]
@@ -151,6 +152,7 @@ pub use superposition::{Superposition, SuperpositionError, superposition_loss};
 pub use symmetric_factorisation::SymmetricFactorisation;
 pub use tanh_network::{TanhNetwork, TanhNetworkError};
 pub use thermal::{Canonical, DensityOfStates, ThermalError, ThermalPhase, melting_temperature};
+pub use two_layer_curvature::two_layer_curvature;
 pub use vandermonde::{Vandermonde, VandermondeError};
 pub use volume::VolumeLaw;
 pub use wbic::{Wbic, WbicError, power_wbic_spread};
