@@ -186,6 +186,11 @@ impl Outcome {
         (self.llcs.iter().map(squares).sum::<f64>() / freedom / n_chains).sqrt()
     }
 
+    /// Whether the first estimate is from before the network knew all pairs.
+    fn seen_memorising(&self) -> bool {
+        self.accuracies[0][0] < 1.0
+    }
+
     /// Whether λ̂ rises beyond its errors, and falls again once the network generalises.
     fn rises_and_falls(&self) -> bool {
         let (step, peak) = self.peak();
@@ -229,24 +234,35 @@ pub fn obtained(groups: &[Vec<Outcome>; 4]) -> Vec<Obtained> {
             groups[over].iter().map(move |o| (name(o), o))
         })
         .collect();
-    let but: Vec<&str> = all
+    let (seen, late): (Vec<_>, Vec<_>) = all.iter().partition(|(_, o)| o.seen_memorising());
+    let but: Vec<_> = seen
         .iter()
+        .copied()
         .filter(|(_, o)| !o.rises_and_falls())
-        .map(|(name, _)| name.as_str())
         .collect();
-    let share = 1.0 - but.len() as f64 / all.len() as f64;
+    let names = |of: &[&(String, &Outcome)], what: &str| match of {
+        [] => String::new(),
+        _ => {
+            let names: Vec<&str> = of.iter().map(|(name, _)| name.as_str()).collect();
+            format!("; {what} {}", names.join(", "))
+        }
+    };
     let mut rows = vec![row(
         "variations-shape".into(),
-        share,
+        1.0 - but.len() as f64 / seen.len() as f64,
         None,
-        Verdict::of_claim(but.is_empty()),
-        match but[..] {
-            [] => "by more than three errors each, of the spread of the chains".into(),
-            _ => format!(
-                "by more than three errors each, of the spread of the chains; not at {}",
-                but.join(", ")
-            ),
+        match seen[..] {
+            [] => Verdict::NotComparable,
+            _ => Verdict::of_claim(but.is_empty()),
         },
+        format!(
+            "by more than three errors each, of the spread of the chains{}{}",
+            names(&but, "not at"),
+            names(
+                &late,
+                "not counted, as all pairs are known at the first estimate:"
+            )
+        ),
     )];
     // over p and over K: the last λ̂ grows from each to the next
     for over in [0, 1] {
