@@ -29,6 +29,7 @@ mod minibatch;
 mod minimum;
 mod noise;
 mod plateau;
+mod populations;
 mod quadratic_prediction;
 mod restricted;
 mod sampling;
@@ -61,6 +62,7 @@ pub use minibatch::Minibatches;
 pub use minimum::{Minimum, MinimumError, find_minimum};
 pub use noise::{RowNoise, fill as fill_normals};
 pub use plateau::{Plateau, PlateauCell, plateau};
+pub use populations::{Cooled, PopulationError, Populations, populations};
 pub use quadratic_prediction::{
     QuadraticPrediction, QuadraticPredictionError, quadratic_chain_mean,
 };

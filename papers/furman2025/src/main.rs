@@ -10,10 +10,16 @@ mod generalisation;
 mod germs;
 mod models;
 mod normal;
+mod polygons;
 mod rank_one;
+mod rescaling;
+mod samplers;
 mod settings;
 mod singular;
 mod slides;
+mod superposition;
+mod trajectories;
+mod two_phases;
 mod volumes;
 
 use std::process::ExitCode;
@@ -50,6 +56,11 @@ fn experiments(store: &Store, settings: &Settings, (): ()) -> anyhow::Result<Fin
     let estimation = estimation::run(store, &settings.estimation)?;
     let criteria = criteria::run(store, &settings.criteria)?;
     let generalisation = generalisation::run(store, &settings.generalisation)?;
+    let two_phases = two_phases::run(store, &settings.two_phases)?;
+    let superposition = superposition::run(store, &settings.superposition)?;
+    let trajectories = trajectories::run(store, &settings.trajectories)?;
+    let rescaling = rescaling::run(store, &settings.rescaling)?;
+    let samplers = samplers::run(store, &settings.benchmark)?;
     let singular = singular::run(store, &settings.models, &settings.singular)?;
     Ok(Findings {
         obtained: [
@@ -60,6 +71,11 @@ fn experiments(store: &Store, settings: &Settings, (): ()) -> anyhow::Result<Fin
             estimation::obtained(&settings.estimation, &estimation),
             criteria::obtained(&settings.criteria, &criteria)?,
             generalisation::obtained(&settings.generalisation, &generalisation)?,
+            two_phases::obtained(&settings.two_phases, &two_phases)?,
+            superposition::obtained(&settings.superposition, &superposition)?,
+            trajectories::obtained(&settings.trajectories, &trajectories)?,
+            samplers::obtained(&samplers),
+            rescaling::obtained(&settings.rescaling, &rescaling),
         ]
         .concat(),
         sections: vec![
@@ -69,6 +85,11 @@ fn experiments(store: &Store, settings: &Settings, (): ()) -> anyhow::Result<Fin
             estimation::section(store, &settings.estimation, &estimation)?,
             criteria::section(store, &settings.criteria, &criteria)?,
             generalisation::section(store, &settings.generalisation, &generalisation)?,
+            two_phases::section(store, &settings.two_phases, &two_phases)?,
+            superposition::section(store, &settings.superposition, &superposition)?,
+            trajectories::section(store, &settings.trajectories, &trajectories)?,
+            samplers::section(store, &samplers)?,
+            rescaling::section(store, &settings.rescaling, &rescaling)?,
         ],
     })
 }

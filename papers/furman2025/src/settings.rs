@@ -1,7 +1,10 @@
 //! The experiment file: every setting of every figure.
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 use serde::{Deserialize, Serialize};
+use slt_sampler::targets::BenchmarkClass;
+use slt_sampler::{Kernel, Populations, Sampling};
+use slt_training::TrainPlan;
 
 use crate::germs::Germ;
 use crate::models::Kind;
@@ -20,6 +23,11 @@ pub struct Settings {
     pub estimation: Estimation,
     pub criteria: Criteria,
     pub generalisation: Generalising,
+    pub two_phases: TwoPhases,
+    pub superposition: Superposition,
+    pub trajectories: Trajectories,
+    pub benchmark: Vec<Benchmark>,
+    pub rescaling: Rescaling,
 }
 
 /// λ̂ and Fisher information of small models.
@@ -119,6 +127,260 @@ pub struct Generalising {
     pub seed: u64,
 }
 
+/// Populations that are cooled from the prior.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cooling {
+    pub n_populations: usize,
+    /// Particles of each.
+    pub n_particles: usize,
+    /// Trajectories at each step, and leapfrog steps of one.
+    pub n_moves: usize,
+    pub n_leapfrog: u32,
+    pub seed: u64,
+}
+
+impl Cooling {
+    /// Around a normal prior of precision `gamma`.
+    pub fn populations(&self, gamma: f64) -> Populations {
+        Populations {
+            gamma,
+            n_populations: self.n_populations,
+            n_particles: self.n_particles,
+            n_moves: self.n_moves,
+            n_leapfrog: self.n_leapfrog,
+            seed: self.seed,
+            n_threads: std::thread::available_parallelism().map_or(1, usize::from),
+        }
+    }
+
+    fn check(&self, name: &str, sizes: &[f64]) -> anyhow::Result<()> {
+        at_least(
+            &format!("{name} n_populations"),
+            self.n_populations as u64,
+            2,
+        )?;
+        at_least(&format!("{name} n_particles"), self.n_particles as u64, 16)?;
+        at_least(&format!("{name} n_moves"), self.n_moves as u64, 1)?;
+        at_least(&format!("{name} n_leapfrog"), self.n_leapfrog.into(), 1)?;
+        ensure!(
+            sizes.len() >= 2
+                && sizes.iter().all(|&n| 1.0 < n && n.is_finite())
+                && sizes.is_sorted_by(|a, b| a < b),
+            "{name} sizes is {sizes:?}; expected at least 2 increasing numbers above 1"
+        );
+        Ok(())
+    }
+}
+
+/// A loss with two phases, at several n.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TwoPhases {
+    pub sizes: Vec<f64>,
+    pub cooling: Cooling,
+}
+
+/// The toy model of superposition: its posterior, and chains at k-gons.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Superposition {
+    /// Numbers of features.
+    pub features: Vec<u32>,
+    pub posterior: Posterior,
+    /// The first is compared with the exact value, the second with the paper's estimates.
+    pub local: Vec<LocalPolygons>,
+}
+
+/// Its posterior at several n.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Posterior {
+    pub sizes: Vec<f64>,
+    pub cooling: Cooling,
+    /// Every so many particles are looked at.
+    pub look_at_every: usize,
+    /// Proposals in each of 32 replicates of an integral over a phase.
+    pub n_proposals: usize,
+}
+
+/// Chains at k-gons.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LocalPolygons {
+    pub n_samples: usize,
+    /// Proposals in each of 32 replicates of the same mean by importance sampling.
+    pub n_proposals: usize,
+    pub sampling: Sampling,
+}
+
+/// Trainings of the toy model of superposition.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Trajectories {
+    pub n_features: usize,
+    pub n_samples: usize,
+    pub n_models: u64,
+    /// Standard deviation of the noise on the 4-gon that they begin with.
+    pub noise: f64,
+    pub seed: u64,
+    pub plan: TrainPlan,
+    pub sampling: Sampling,
+}
+
+/// Samplers on deep linear networks of a class.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Benchmark {
+    pub class: BenchmarkClass,
+    /// Of the networks.
+    pub seed: u64,
+    pub n_networks: u64,
+    pub samplers: Vec<Sampler>,
+    /// Its kernel and step size are not used.
+    pub sampling: Sampling,
+    pub automatic: Option<Automatic>,
+}
+
+/// A sampler and its step sizes.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sampler {
+    pub name: String,
+    pub kernel: Kernel,
+    pub steps: Vec<f64>,
+}
+
+/// What slt's own settings are chosen from.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Automatic {
+    /// Of the first networks alone.
+    pub n_networks: u64,
+    /// Standard error of an estimate, as a share of it.
+    pub relative_error: f64,
+    /// Gradients of single chains for one estimate.
+    pub max_gradients: u64,
+    pub seed: u64,
+}
+
+/// A ReLU network whose layers are rescaled.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rescaling {
+    pub widths: [usize; 3],
+    pub n_inputs_drawn: usize,
+    pub nbeta: f64,
+    pub gammas: Vec<f64>,
+    pub factors: Vec<f64>,
+    /// Standard error of an estimate, as a share of it.
+    pub relative_error: f64,
+    pub max_gradients: u64,
+    pub seed: u64,
+}
+
+impl Superposition {
+    fn check(&self) -> anyhow::Result<()> {
+        ensure!(
+            !self.features.is_empty()
+                && self.features.iter().all(|c| (4..=12).contains(c))
+                && self.features.is_sorted_by(|a, b| a < b),
+            "[superposition] features is {:?}; expected increasing numbers from 4 to 12",
+            self.features
+        );
+        let p = &self.posterior;
+        p.cooling.check("[superposition.posterior]", &p.sizes)?;
+        at_least(
+            "[superposition.posterior] look_at_every",
+            p.look_at_every as u64,
+            1,
+        )?;
+        at_least(
+            "[superposition.posterior] n_proposals",
+            p.n_proposals as u64,
+            1,
+        )?;
+        for local in &self.local {
+            at_least(
+                "[[superposition.local]] n_proposals",
+                local.n_proposals as u64,
+                1,
+            )?;
+            at_least(
+                "[[superposition.local]] n_samples",
+                local.n_samples as u64,
+                2,
+            )?;
+            local
+                .sampling
+                .plan(local.n_samples)
+                .context("[[superposition.local]]")?;
+            positive("[[superposition.local]] gamma", local.sampling.gamma)?;
+        }
+        Ok(())
+    }
+}
+
+impl Trajectories {
+    fn check(&self) -> anyhow::Result<()> {
+        ensure!(
+            (4..=12).contains(&self.n_features),
+            "[trajectories] n_features is {}; expected 4 to 12",
+            self.n_features
+        );
+        at_least("[trajectories] n_models", self.n_models, 1)?;
+        at_least("[trajectories] n_samples", self.n_samples as u64, 2)?;
+        positive("[trajectories] noise", self.noise)?;
+        self.plan
+            .check(self.n_samples)
+            .context("[trajectories.plan]")?;
+        self.sampling
+            .plan(self.n_samples)
+            .context("[trajectories.sampling]")?;
+        Ok(())
+    }
+}
+
+impl Benchmark {
+    fn check(&self) -> anyhow::Result<()> {
+        at_least("n_networks", self.n_networks, 1)?;
+        ensure!(
+            !self.samplers.is_empty(),
+            "there are no samplers; expected at least one"
+        );
+        for sampler in &self.samplers {
+            sampler.kernel.check().context(sampler.name.clone())?;
+            increasing(&format!("steps of {}", sampler.name), &sampler.steps)?;
+        }
+        self.sampling.plan(self.class.n_samples())?;
+        if let Some(own) = &self.automatic {
+            share("automatic.relative_error", own.relative_error)?;
+            at_least("automatic.max_gradients", own.max_gradients, 1)?;
+            ensure!(
+                (1..=self.n_networks).contains(&own.n_networks),
+                "automatic.n_networks is {}; expected 1 to n_networks, {}",
+                own.n_networks,
+                self.n_networks
+            );
+        }
+        Ok(())
+    }
+}
+
+impl Rescaling {
+    fn check(&self) -> anyhow::Result<()> {
+        for width in self.widths {
+            at_least("[rescaling] width", width as u64, 1)?;
+        }
+        at_least("[rescaling] n_inputs_drawn", self.n_inputs_drawn as u64, 1)?;
+        positive("[rescaling] nbeta", self.nbeta)?;
+        increasing("[rescaling] gammas", &self.gammas)?;
+        increasing("[rescaling] factors", &self.factors)?;
+        share("[rescaling] relative_error", self.relative_error)?;
+        at_least("[rescaling] max_gradients", self.max_gradients, 1)
+    }
+}
+
 impl Criteria {
     /// From the least to the largest, with even ratios.
     pub fn sizes(&self) -> Vec<f64> {
@@ -206,7 +468,17 @@ impl Settings {
         );
         let g = &self.generalisation;
         at_least("[generalisation] n", g.n as u64, 2)?;
-        at_least("[generalisation] n_shifts", g.n_shifts as u64, 1)
+        at_least("[generalisation] n_shifts", g.n_shifts as u64, 1)?;
+        let t = &self.two_phases;
+        t.cooling.check("[two_phases]", &t.sizes)?;
+        self.superposition.check()?;
+        self.trajectories.check()?;
+        for benchmark in &self.benchmark {
+            benchmark
+                .check()
+                .with_context(|| format!("[[benchmark]] {:?}", benchmark.class))?;
+        }
+        self.rescaling.check()
     }
 }
 
@@ -214,6 +486,17 @@ fn positive(name: &str, value: f64) -> anyhow::Result<()> {
     ensure!(
         0.0 < value && value.is_finite(),
         "{name} is {value}; expected a positive number"
+    );
+    Ok(())
+}
+
+/// At least two, as an axis needs them.
+fn increasing(name: &str, values: &[f64]) -> anyhow::Result<()> {
+    ensure!(
+        values.len() >= 2
+            && values.iter().all(|&v| 0.0 < v && v.is_finite())
+            && values.is_sorted_by(|a, b| a < b),
+        "{name} is {values:?}; expected at least 2 increasing positive numbers"
     );
     Ok(())
 }

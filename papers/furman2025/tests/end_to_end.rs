@@ -18,7 +18,10 @@ fn a_whole_run_a_cached_one_and_a_report() {
         "Free energy",
         "not run in this profile",
     ];
-    program().check_whole_run(&shown, 2 + 2 + 1 + 2 + 2 + 1 + 1 + 3);
+    program().check_whole_run(
+        &shown,
+        2 + 2 + 1 + 2 + 2 + 1 + 1 + 3 + 1 + 1 + 1 + 1 + 1 + 1,
+    );
 }
 
 #[test]
@@ -48,6 +51,20 @@ fn bad_settings_and_arguments_are_refused_by_name() {
         "outputs = [3, 5]",
         "outputs = [2, 5]",
         &["outputs is [2, 5]"],
+    );
+    program.refuse_settings(
+        "[50, 300, 400]",
+        "[50, 300, 200]",
+        &["[two_phases] sizes is [50"],
+    );
+    program.refuse_settings("n_particles = 16", "n_particles = 4", &["n_particles is 4"]);
+    program.refuse_settings("features = [6]", "features = [3]", &["features is [3]"]);
+    program.refuse_settings("noise = 0.01", "noise = nan", &["noise is NaN"]);
+    program.refuse_settings("steps = [3e-7, 1e-6]", "steps = [3e-7]", &["steps of SGLD"]);
+    program.refuse_settings(
+        "factors = [1.0, 2.0]",
+        "factors = [2.0, 1.0]",
+        &["factors is"],
     );
     program.refuse_settings("n_moves = 2", "n_mooves = 2", &["bad.toml", "n_mooves"]);
     program.refuse(&["--profile", "slow"], &["slow", "quick, paper"]);

@@ -18,6 +18,7 @@ mod radial;
 mod samples;
 mod tanh_unit;
 mod two_component;
+mod uniform_autoencoder;
 
 pub use activation::Activation;
 pub use deep_linear::{DeepLinear, DeepLinearError};
@@ -34,6 +35,7 @@ pub use radial::Radial;
 pub use samples::SamplesError;
 pub use tanh_unit::TanhUnit;
 pub use two_component::TwoComponent;
+pub use uniform_autoencoder::UniformAutoencoder;
 
 /// Asserts that the gradient at `w` agrees with central differences of the loss to 1e-7.
 #[cfg(test)]
