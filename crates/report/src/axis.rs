@@ -11,6 +11,8 @@ pub struct Axis {
     pub range: Option<(f64, f64)>,
     /// Places to mark and what to write there; empty for round numbers.
     pub ticks: Vec<(f64, String)>,
+    /// Whether there are no marks, and no lines where both axes are hidden: for diagrams.
+    pub hidden: bool,
 }
 
 impl Axis {
@@ -21,6 +23,15 @@ impl Axis {
             log: false,
             range: None,
             ticks: Vec::new(),
+            hidden: false,
+        }
+    }
+
+    /// A linear axis from `lo` to `hi` that is not drawn.
+    pub fn hidden(lo: f64, hi: f64) -> Self {
+        Self {
+            hidden: true,
+            ..Self::linear("").range(lo, hi)
         }
     }
 

@@ -350,6 +350,24 @@ mod tests {
         figure(vec![panel(layers), histogram])
     }
 
+    /// A diagram has what is drawn in it, and neither numbers nor lines around it.
+    #[test]
+    fn hidden_axes_leave_no_ink() {
+        let with = |x: Axis, y: Axis| {
+            let line = Layer::line([0.1, 0.9], [0.5, 0.5]);
+            let layers = vec![line, Layer::note(0.2, 0.5, "a box")];
+            let mut panel = panel(layers);
+            (panel.x, panel.y, panel.title) = (x, y, String::new());
+            figure(vec![panel]).svg().expect("a figure")
+        };
+        let count = |svg: &str, what: &str| svg.matches(what).count();
+        let (hidden, open) = (Axis::hidden(0.0, 1.0), Axis::linear("").range(0.0, 1.0));
+        let (diagram, plot) = (with(hidden.clone(), hidden), with(open.clone(), open));
+        assert_eq!(count(&diagram, "<text"), 1);
+        assert_eq!(count(&diagram, "<polyline") + count(&diagram, "<line"), 1);
+        assert!(count(&plot, "<text") > 4 && count(&plot, "<polyline") + count(&plot, "<line") > 4);
+    }
+
     #[test]
     fn the_same_figure_gives_the_same_bytes() {
         let dir = tempfile::tempdir().unwrap();

@@ -277,6 +277,9 @@ impl<'a> Plot<'a> {
         frame: Frame,
         closed: bool,
     ) -> Drawn {
+        if self.panel.x.hidden && self.panel.y.hidden {
+            return Ok(());
+        }
         let corners =
             [(0.0, 1.0), (0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)].map(|p| frame.at(p));
         canvas.line(if closed { &corners } else { &corners[..3] }, 1.0, INK)?;
@@ -442,6 +445,9 @@ fn ticks(
     spacing: f64,
     width: impl Fn(&str) -> f64,
 ) -> (Vec<Tick>, i32) {
+    if axis.hidden {
+        return (Vec::new(), 0);
+    }
     if axis.ticks.is_empty() {
         return scale.ticks(length, spacing, width);
     }

@@ -35,9 +35,8 @@ const FIRST_STEP: f64 = 1.0;
 const LONGEST_STEP: f64 = 3.0;
 /// The shortest step, in log s, before cooling is given up.
 const SHORTEST_STEP: f64 = 1e-6;
-/// Sweeps through the blocks at each s, and more of them, each measured, where the law is wanted.
-const N_SWEEPS: usize = 2;
-const N_MEASURED: usize = 4;
+/// Sweeps through the blocks at each s, before any that is measured.
+pub(crate) const N_SWEEPS: usize = 2;
 /// Pairs of Metropolis steps of a parameter in a sweep.
 const N_PAIRS: usize = 3;
 /// Spread of the logarithm of a factor.
@@ -69,6 +68,8 @@ pub(crate) struct Annealing<'a> {
     pub n_populations: usize,
     /// Particles of a population.
     pub n_particles: usize,
+    /// Measured sweeps where the law is wanted.
+    pub n_measured: usize,
     pub seed: u64,
     /// Number of the first population's stream.
     pub from_stream: u64,
@@ -178,10 +179,10 @@ impl Annealing<'_> {
             }
             self.in_parallel(&mut populations, |p| {
                 p.values.fill(0.0);
-                for _ in 0..N_MEASURED {
+                for _ in 0..self.n_measured {
                     p.sweep(self, collapsed, now, true);
                 }
-                p.values /= N_MEASURED as f64;
+                p.values /= self.n_measured as f64;
             });
             if !each(self.level(&mut populations, nbeta, n_steps, least)) {
                 return Ok(());

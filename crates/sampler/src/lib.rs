@@ -28,6 +28,7 @@ mod localisation;
 mod minibatch;
 mod minimum;
 mod noise;
+mod path;
 mod plateau;
 mod populations;
 mod quadratic_prediction;
@@ -61,6 +62,7 @@ pub use localisation::{Unlocalised, natural_gamma, unlocalised};
 pub use minibatch::Minibatches;
 pub use minimum::{Minimum, MinimumError, find_minimum};
 pub use noise::{RowNoise, fill as fill_normals};
+pub use path::{Path, PathError, StringPlan};
 pub use plateau::{Plateau, PlateauCell, plateau};
 pub use populations::{Cooled, PopulationError, Populations, populations};
 pub use quadratic_prediction::{

@@ -9,7 +9,7 @@
 //!    variance is gone: for a block in which the loss is quadratic, `f - E[f | others]`; for others, integration by parts,
 //!    `E[div φ - φ·∇U] = 0`, along `w - w*`. Where the first round's errors are too large, a second has more particles.
 //! 4. [`fit_scaling_law`] is fitted to all rungs or, if no law holds there, to the colder ones. Where two multiplicities have nearly the
-//!    same score, a ladder of three times as many particles decides, as long as the budget lasts.
+//!    same score, a ladder of three times as many particles and four times as many measured sweeps decides, as long as the budget lasts.
 //!
 //! **Errors** are the spread of 32 independent populations, and at least `1/n` of the mean for n particles, as none of them may have
 //! visited a part of that weight. Those of E and Var at one rung are correlated, which the fit is told; those of neighbouring
@@ -22,7 +22,7 @@ use slt_stats::{
     DrawsError, ScalingFit, ScalingFitError, ScalingPoint, ScalingVariance, fit_scaling_law,
 };
 
-use crate::annealing::{Annealing, Level, Stuck};
+use crate::annealing::{Annealing, Level, N_SWEEPS, Stuck};
 use crate::conditional::blocks;
 use crate::control_variates::controlled;
 use crate::summary::Summary;
@@ -43,8 +43,11 @@ const HOTTEST: f64 = 0.4;
 const COLD_ENOUGH: f64 = 1e16;
 /// The largest mean error of the energies of conditional draws, which are exact but for rounding.
 const MOST_ROUNDING: f64 = 2e-4;
-/// Preference of a multiplicity below which a ladder of more particles is climbed, how many times as many at most, and how many at least: fewer
-/// are not worth a ladder.
+/// Measured sweeps at a rung, and on a ladder that is to decide: they cost less than particles, but leave these where they are along the zeros.
+const N_MEASURED: usize = 4;
+const N_DECIDING: usize = 16;
+/// Preference of a multiplicity below which a ladder of more particles is climbed, how many times as many at most, and how many times as many
+/// draws at least: fewer are not worth a ladder.
 const DECIDED: f64 = 6.0;
 const GROWTH: f64 = 3.0;
 const LEAST_GROWTH: f64 = 1.5;
@@ -232,6 +235,7 @@ pub fn estimate_scaling<T: Target + Clone + Send + Sync>(
         blocks: &blocks,
         n_populations: N_POPULATIONS,
         n_particles: N_TRIAL_PARTICLES,
+        n_measured: N_MEASURED,
         seed: request.seed,
         from_stream: 0,
         n_threads: request.n_threads,
@@ -301,11 +305,14 @@ pub fn estimate_scaling<T: Target + Clone + Send + Sync>(
             fit.preference()
         ));
         let left = request.max_evaluations.saturating_sub(n_evaluations) as f64;
-        let growth = (left / ladder.n_evaluations as f64).min(GROWTH);
-        if fit.preference() >= DECIDED || growth < LEAST_GROWTH {
+        let longer = ladder.sweeps(N_DECIDING) / ladder.sweeps(annealing.n_measured);
+        let growth = (left / (longer * ladder.n_evaluations as f64)).min(GROWTH);
+        let more = growth * N_DECIDING as f64 / annealing.n_measured as f64;
+        if fit.preference() >= DECIDED || growth < 1.0 || more < LEAST_GROWTH {
             break (ladder, fit, n_fitted);
         }
         annealing.n_particles = (growth * annealing.n_particles as f64) as usize;
+        annealing.n_measured = N_DECIDING;
     };
     let best = fit.best;
     Ok(Scaling {
@@ -438,6 +445,11 @@ impl Ladder {
             .filter(|rung| rung.nbeta >= nbeta)
             .map(excess)
             .fold(0.0, f64::max)
+    }
+
+    /// Sweeps of a particle if so many are measured at each rung.
+    fn sweeps(&self, n_measured: usize) -> f64 {
+        (N_SWEEPS * self.n_steps + n_measured * self.rungs.len()) as f64
     }
 
     /// Mean correlation of neighbouring rungs over populations, or 0.

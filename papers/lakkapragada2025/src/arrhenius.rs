@@ -1,6 +1,6 @@
 //! Models that grok modular addition: does the time from memorising to generalising follow the difference of free energy?
 
-use ndarray::{Array1, Array2, Axis as ArrayAxis, stack};
+use ndarray::{Array1, Array2};
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
 use slt_report::{
@@ -13,6 +13,7 @@ use slt_sampler::{Points, Target, estimate};
 use slt_stats::{LeastSquares, line, quantile, rank_correlation};
 use slt_training::{Init, Training, initial_rows};
 
+use crate::barrier::{Crossing, rows};
 use crate::settings::Grokking;
 
 /// Slope, constant and R² of the published fit of ΔF against ln r.
@@ -34,11 +35,13 @@ pub struct Model {
     pub ends: Option<[End; 2]>,
     /// Accuracies at all checkpoints, of the first models alone.
     pub curves: Option<[Vec<f64>; 2]>,
+    /// What lies between them, of the runs that the paper's rule keeps.
+    pub crossing: Option<Crossing>,
     /// Checkpoints and estimates there, of the first models alone.
     pub path: Option<(Vec<usize>, Vec<f64>)>,
 }
 
-/// A checkpoint before or after generalisation.
+/// A checkpoint with its estimate.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct End {
     pub llc: f64,
@@ -149,7 +152,7 @@ fn model(settings: &Grokking, stream: u64, progress: &Progress) -> anyhow::Resul
     let mut curves = [Vec::new(), Vec::new()];
     let (mut memorised, mut generalised) = (None, None);
     let followed = stream < settings.n_followed;
-    let (mut found, mut path) = ([None, None], Vec::new());
+    let (mut way, mut path) = (Vec::new(), Vec::new());
     for (index, to) in plan.checkpoint_steps().into_iter().enumerate() {
         if to > 0 {
             training.advance(&train, plan, to, 1, &|n| progress.inc(n))?;
@@ -159,46 +162,42 @@ fn model(settings: &Grokking, stream: u64, progress: &Progress) -> anyhow::Resul
         for (curve, accuracy) in curves.iter_mut().zip(accuracies) {
             curve.push(accuracy);
         }
-        let firsts = [
-            (&mut memorised, accuracies[0] >= 1.0),
-            (
-                &mut generalised,
-                accuracies[1] >= settings.validation_accuracy,
-            ),
-        ];
-        for (k, (first, reached)) in firsts.into_iter().enumerate() {
-            if first.is_none() && reached {
-                *first = Some(index);
-                found[k] = Some(training.rows.row(0).to_owned());
-            }
+        let weights = || training.rows.row(0).to_owned();
+        if memorised.is_none() && accuracies[0] >= 1.0 {
+            memorised = Some(index);
+        }
+        if memorised.is_some() && generalised.is_none() {
+            way.push(weights());
+        }
+        if generalised.is_none() && accuracies[1] >= settings.validation_accuracy {
+            generalised = Some(index);
         }
         if followed && index % settings.follow_every == 0 {
-            path.push((index, training.rows.row(0).to_owned()));
+            path.push((index, weights()));
         }
     }
     let sampling = &settings.sampling;
-    let llcs = |weights: &[Array1<f64>]| {
-        let views: Vec<_> = weights.iter().map(|w| w.view()).collect();
-        let anchors = stack(ArrayAxis(0), &views)?;
+    let llcs = |anchors: &Array2<f64>| -> anyhow::Result<Vec<[f64; 2]>> {
         let points = Points {
             anchors: anchors.view(),
-            dynamics: &vec![sampling.dynamics(settings.nbeta)?; weights.len()],
+            dynamics: &vec![sampling.dynamics(settings.nbeta)?; anchors.nrows()],
             n_chains: sampling.n_chains,
             from_stream: stream << 32,
         };
         let mut chains = sampling.plan(settings.n_train())?;
         chains.n_threads = 1;
-        let found = estimate(&train, &points, &chains, None, &|_| ())?;
-        Ok::<_, anyhow::Error>((anchors, found.all()?))
+        let found = estimate(&train, &points, &chains, None, &|_| ())?.all()?;
+        Ok(found.iter().map(|llc| [llc.mean, llc.mcse]).collect())
     };
-    let ends = match found {
-        [Some(before), Some(after)] => {
-            let (anchors, llcs) = llcs(&[before, after])?;
+    let ends = match (memorised, generalised) {
+        (Some(i), Some(j)) if i <= j => {
+            let ends = rows(&[way[0].clone(), way[j - i].clone()])?;
+            let llcs = llcs(&ends)?;
             let mut losses = [0.0; 2];
-            train.clone().loss(anchors.view(), &mut losses);
+            train.clone().loss(ends.view(), &mut losses);
             let end = |k: usize| End {
-                llc: llcs[k].mean,
-                mcse: llcs[k].mcse,
+                llc: llcs[k][0],
+                mcse: llcs[k][1],
                 loss: losses[k],
             };
             Some([end(0), end(1)])
@@ -209,9 +208,13 @@ fn model(settings: &Grokking, stream: u64, progress: &Progress) -> anyhow::Resul
         true => None,
         false => {
             let (indices, weights): (Vec<usize>, Vec<Array1<f64>>) = path.into_iter().unzip();
-            let means = llcs(&weights)?.1.iter().map(|llc| llc.mean).collect();
+            let means = llcs(&rows(&weights)?)?.iter().map(|llc| llc[0]).collect();
             Some((indices, means))
         }
+    };
+    let crossing = match time(memorised, generalised, settings.least_time) {
+        Some(_) => Some(Crossing::new(settings, &train, &rows(&way)?, llcs)?),
+        None => None,
     };
     let last = |curve: &Vec<f64>| curve.last().copied().unwrap_or(f64::NAN);
     Ok(Model {
@@ -220,16 +223,22 @@ fn model(settings: &Grokking, stream: u64, progress: &Progress) -> anyhow::Resul
         generalised,
         accuracies: [last(&curves[0]), last(&curves[1])],
         ends,
+        crossing,
         curves: followed.then_some(curves),
         path,
     })
 }
 
+/// Checkpoints from memorising to generalising, where the paper's rule keeps the run; `least` is its lower limit.
+fn time(memorised: Option<usize>, generalised: Option<usize>, least: usize) -> Option<f64> {
+    let (i, j) = (memorised?, generalised?);
+    (i > 0 && j > i + least).then(|| (j - i) as f64)
+}
+
 impl Model {
-    /// Checkpoints from memorising to generalising, where the paper's rule keeps the run; `least` is its lower limit.
-    fn time(&self, least: usize) -> Option<f64> {
-        let (i, j) = (self.memorised?, self.generalised?);
-        (i > 0 && j > i + least).then(|| (j - i) as f64)
+    /// [`time`] of this run.
+    pub fn time(&self, least: usize) -> Option<f64> {
+        time(self.memorised, self.generalised, least)
     }
 
     /// `F_after - F_before = ln n Δλ + n ΔL`, as the paper's code has it, and its standard error.

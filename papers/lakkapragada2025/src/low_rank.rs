@@ -334,7 +334,7 @@ pub fn section(store: &Store, settings: &LowRank, outcome: &Outcome) -> anyhow::
         heading: "4. Low-rank linear networks".into(),
         text: vec![
             format!(
-                "{d} → r → {d}, {} ranks, {} samples of standard normal inputs, outputs of a teacher of the same shape; Adam, then L-BFGS to a minimum (loss at                  most {:.1e}); {} repeats of {} chains of {} steps of ε = {}, γ = {}, nβ = n/ln n. The lines are the exact expectation of these chains on the                  second order at each minimum.",
+                "{d} → r → {d}, {} ranks, {} samples of standard normal inputs, outputs of a teacher of the same shape; Adam, then L-BFGS to a minimum (loss at most {:.1e}); {} repeats of {} chains of {} steps of ε = {}, γ = {}, nβ = n/ln n. The lines are the exact expectation of these chains on the second order at each minimum.",
                 settings.ranks.len(),
                 settings.n_samples,
                 outcome.iter().map(worst).fold(0.0, f64::max),
@@ -344,7 +344,7 @@ pub fn section(store: &Store, settings: &LowRank, outcome: &Outcome) -> anyhow::
                 settings.sampling.step_size,
                 settings.sampling.gamma
             ),
-            "λ does not depend on the size of the weights; the estimate does. A direction counts by nβh/(nβh + γ), and h is the square of a singular value of one layer:              with a teacher of small weights most directions are held by γ and not by the loss. A long step adds to the stiff directions, a short chain              takes from the slack ones, and where the loss is flat to second order its fourth order adds what the lines do not have. A quadratic              in r with R² near 1 comes out in every case: the fit's goodness says nothing on its coefficients."
+            "λ does not depend on the size of the weights; the estimate does. A direction counts by nβh/(nβh + γ), and h is the square of a singular value of one layer: with a teacher of small weights most directions are held by γ and not by the loss. A long step adds to the stiff directions, a short chain takes from the slack ones, and where the loss is flat to second order its fourth order adds what the lines do not have. A quadratic in r with R² near 1 comes out in every case: the fit's goodness says nothing on its coefficients."
                 .into(),
         ],
         figures: vec![FigureRef {

@@ -4,6 +4,9 @@
 //! Load, run what is not recorded yet, draw figures and tables from the records.
 
 mod arrhenius;
+mod autoencoders;
+mod barrier;
+mod diagram;
 mod low_rank;
 mod polynomials;
 mod settings;
@@ -42,19 +45,25 @@ fn experiments(store: &Store, settings: &Settings, (): ()) -> anyhow::Result<Fin
     let superposition = superposition::run(store, &settings.superposition)?;
     let polynomials = polynomials::run(store, &settings.polynomials)?;
     let low_rank = low_rank::run(store, &settings.low_rank)?;
+    let autoencoders = autoencoders::run(store, &settings.autoencoders)?;
     Ok(Findings {
         obtained: [
             arrhenius::obtained(&settings.grokking, &grokking)?,
+            barrier::obtained(&settings.grokking, &grokking)?,
             superposition::obtained(&settings.superposition, &superposition)?,
             polynomials::obtained(&settings.polynomials, &polynomials)?,
             low_rank::obtained(&settings.low_rank, &low_rank)?,
+            autoencoders::obtained(&settings.autoencoders, &autoencoders)?,
         ]
         .concat(),
         sections: vec![
+            diagram::section(store, settings)?,
             arrhenius::section(store, &settings.grokking, &grokking)?,
+            barrier::section(store, &settings.grokking, &grokking)?,
             superposition::section(store, &settings.superposition, &superposition)?,
             polynomials::section(store, &settings.polynomials, &polynomials)?,
             low_rank::section(store, &settings.low_rank, &low_rank)?,
+            autoencoders::section(store, &settings.autoencoders, &autoencoders)?,
         ],
     })
 }

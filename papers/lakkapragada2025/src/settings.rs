@@ -2,7 +2,7 @@
 
 use anyhow::{Context, ensure};
 use serde::{Deserialize, Serialize};
-use slt_sampler::{Sampling, default_nbeta};
+use slt_sampler::{Probes, Sampling, StringPlan, default_nbeta};
 use slt_training::TrainPlan;
 
 /// Settings of all experiments.
@@ -12,6 +12,7 @@ pub struct Settings {
     pub grokking: Grokking,
     pub polynomials: Polynomials,
     pub low_rank: LowRank,
+    pub autoencoders: Autoencoders,
     pub superposition: Vec<Superposition>,
 }
 
@@ -37,6 +38,10 @@ pub struct Grokking {
     pub least_time: usize,
     pub nbeta: f64,
     pub sampling: Sampling,
+    /// Of the path of least loss between the two checkpoints.
+    pub string: StringPlan,
+    /// Checkpoints with an estimate from the one to the other, both counted.
+    pub n_stops: usize,
 }
 
 impl Grokking {
@@ -72,6 +77,13 @@ impl Grokking {
             self.validation_accuracy
         );
         self.plan.check(self.n_train())?;
+        self.string.check()?;
+        ensure!(
+            2 <= self.n_stops && self.n_stops <= self.least_time + 2,
+            "n_stops is {}; expected from 2 to {}, which lie on the way of every kept run",
+            self.n_stops,
+            self.least_time + 2
+        );
         self.sampling.dynamics(self.nbeta)?;
         self.sampling.plan(self.n_train())?;
         Ok(())
@@ -212,6 +224,24 @@ pub struct Convention {
     pub teacher_sd: Option<f64>,
 }
 
+/// Autoencoders whose narrowest layer is as wide as the data's rank.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Autoencoders {
+    /// Of the data, and of the layers around the narrow one.
+    pub n_features: usize,
+    pub n_hidden: usize,
+    /// In increasing order.
+    pub ranks: Vec<usize>,
+    pub n_samples: usize,
+    pub n_repeats: u64,
+    /// Seed of data and initial weights.
+    pub seed: u64,
+    pub plan: TrainPlan,
+    pub sampling: Sampling,
+    pub probes: Probes,
+}
+
 impl Settings {
     /// Refuses, before any work, what no experiment can be run with.
     pub fn check(&self) -> anyhow::Result<()> {
@@ -234,6 +264,17 @@ impl Settings {
         for superposition in &self.superposition {
             superposition.check().context("[[superposition]]")?;
         }
+        let a = &self.autoencoders;
+        default_nbeta(a.n_samples).context("[autoencoders]")?;
+        a.sampling.plan(a.n_samples).context("[autoencoders]")?;
+        a.plan.check(a.n_samples).context("[autoencoders]")?;
+        increasing("[autoencoders] ranks", &a.ranks, 1..a.n_features + 1)?;
+        ensure!(
+            a.n_hidden > 0 && a.n_repeats >= 2,
+            "[autoencoders] n_hidden and n_repeats are {} and {}; expected at least 1 and 2",
+            a.n_hidden,
+            a.n_repeats
+        );
         let l = &self.low_rank;
         default_nbeta(l.n_samples).context("[low_rank]")?;
         l.sampling.plan(l.n_samples).context("[low_rank]")?;

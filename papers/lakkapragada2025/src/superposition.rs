@@ -535,7 +535,7 @@ pub fn section(
         heading: "2. Toy models of superposition".into(),
         text: vec![
             format!(
-                "{} models {} → {} → {}, {} epochs; the loss at every epoch from {} on, estimates at {} checkpoints ({} chains of {} steps). A transition is                  the steepest epoch of a stretch in which the loss falls by a share of its whole drop within {WINDOW} epochs.",
+                "{} models {} → {} → {}, {} epochs; the loss at every epoch from {} on, estimates at {} checkpoints ({} chains of {} steps). A transition is the steepest epoch of a stretch in which the loss falls by a share of its whole drop within {WINDOW} epochs.",
                 own.n_models,
                 own.n_features,
                 own.n_hidden,
@@ -546,12 +546,12 @@ pub fn section(
                 own.sampling.n_chains,
                 own.sampling.n_steps
             ),
-            "With inputs that are a single 1 a feature is off for ever if its bias begins well below 0: no input moves it. The initial biases have a standard deviation              of 10, so that half of the features are never learnt, and the phases of this model are how many are: each that is missing costs 1/64 of loss. The k-gons of the theory              belong to features between 0 and 1."
+            "With inputs that are a single 1 a feature is off for ever if its bias begins well below 0: no input moves it. The initial biases have a standard deviation of 10, so that half of the features are never learnt, and the phases of this model are how many are: each that is missing costs 1/64 of loss. The k-gons of the theory belong to features between 0 and 1."
                 .into(),
         ],
         figures: vec![FigureRef {
             name: "superposition".into(),
-            caption: "Figure 4 and its models: losses and estimates of six models, and the free-energy difference of consecutive states against the time between them,                       with the paper's data (above) and with those of the theory (below; horizontal lines are the energies of k-gons)."
+            caption: "Figure 4 and its models: losses and estimates of six models, and the free-energy difference of consecutive states against the time between them, with the paper's data (above) and with those of the theory (below; horizontal lines are the energies of k-gons)."
                 .into(),
             alt: "Losses that fall in steps, estimates, and scattered points with fitted lines".into(),
         }],

@@ -14,8 +14,8 @@ fn program() -> Program {
     )
 }
 
-/// Cells: two of grokking, two intervals, four ranks under two teachers, two kinds of features.
-const N_CELLS: usize = 2 + 2 + 4 * 2 + 2;
+/// Cells: two of grokking, two intervals, four ranks under two teachers, four of autoencoders, two kinds of features.
+const N_CELLS: usize = 2 + 2 + 4 * 2 + 4 + 2;
 
 #[test]
 fn a_whole_run_a_cached_one_and_a_report() {
