@@ -24,7 +24,7 @@ pub enum Engine {
 
 impl Engine {
     /// The target for the samples `x` and `y`: the host's where `device` is the CPU without libtorch and the network is an
-    /// [`Mlp`](crate::Mlp), an [`EmbeddingMlp`](crate::EmbeddingMlp) or a [`TiedAutoencoder`](crate::TiedAutoencoder).
+    /// [`Mlp`](crate::Mlp), an [`EmbeddingMlp`](crate::EmbeddingMlp), a [`TiedAutoencoder`](crate::TiedAutoencoder) or a [`Transformer`](crate::Transformer).
     ///
     /// Shapes: `x`: `[n, n_inputs]`, or tokens `[n, length]`; `y`: `[n, n_outputs]`.
     ///
@@ -72,6 +72,12 @@ impl Engine {
 
 /// The host's target in double precision, of what was checked, if the host knows the network.
 fn host(network: &Network, loss: Loss, x: &Inputs, y: &Array2<f64>) -> Option<FeedForward> {
+    let pairs = |x: &Array2<u32>| {
+        x.rows()
+            .into_iter()
+            .map(|x| [x[0], x[1]])
+            .collect::<Vec<_>>()
+    };
     let target = match (network, x) {
         (Network::Mlp(mlp), Inputs::Reals(x)) => FeedForward::new(
             &mlp.widths,
@@ -85,9 +91,12 @@ fn host(network: &Network, loss: Loss, x: &Inputs, y: &Array2<f64>) -> Option<Fe
             FeedForward::tied_autoencoder(tied.n_hidden, loss, x.view(), y.view())
         }
         (Network::EmbeddingMlp(e), Inputs::Tokens(x)) => {
-            let pairs: Vec<[u32; 2]> = x.rows().into_iter().map(|x| [x[0], x[1]]).collect();
             let sizes = [e.modulus, e.width, e.n_hidden];
-            FeedForward::embedding(sizes, e.activation, loss, &pairs, y.view())
+            FeedForward::embedding(sizes, e.activation, loss, &pairs(x), y.view())
+        }
+        (Network::Transformer(t), Inputs::Tokens(x)) => {
+            let sizes = [t.modulus, t.width, t.n_heads, t.n_layers, t.n_feedforward];
+            FeedForward::transformer(sizes, t.activation, loss, &pairs(x), y.view())
         }
         _ => return None,
     };

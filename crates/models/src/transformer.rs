@@ -186,7 +186,9 @@ impl Transformer {
                 .reshape([n_rows * n / LENGTH, LENGTH, self.n_heads, width])
                 .swap_dims(1, 2)
         };
-        let scores = heads(0).matmul(heads(1).swap_dims(2, 3)) / (width as f64).sqrt();
+        // burn's gradient of a division by a number rounds that number to f32
+        let root = (width as f64).sqrt().recip();
+        let scores = heads(0).matmul(heads(1).swap_dims(2, 3)) * root;
         softmax(scores, 3)
             .matmul(heads(2))
             .swap_dims(1, 2)

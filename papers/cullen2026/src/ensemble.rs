@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use ndarray::{Array1, Array2, ArrayView2};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
 use rayon::prelude::*;
 use serde::Serialize;
 use slt_report::{Progress, Store};
 use slt_sampler::targets::QuadraticNetwork;
-use slt_sampler::{Dynamics, Estimates, Points, Sampling, Target, estimate};
-use slt_training::{TrainError, TrainPlan, Training, train};
+use slt_sampler::{Dynamics, Estimates, Llc, Points, Sampling, Target, estimate};
+use slt_training::{Adam, Optimiser, Sgd, TrainError, TrainPlan, Training, train};
 
 /// The results of independent cells, in their order, as many at a time as there are cores.
 pub fn together<C: Send, R: Send>(
@@ -101,9 +101,9 @@ impl Stored {
 
 /// Trains the rows in memory. `at` is called at every checkpoint after the start, with its number and step; the training ends early when it has
 /// taken all rows out.
-pub fn train_in_memory(
+pub fn train_in_memory<T: Target + Clone + Send + Sync>(
     label: &str,
-    target: &QuadraticNetwork,
+    target: &T,
     plan: &TrainPlan,
     training: &mut Training,
     mut at: impl FnMut(usize, u64, &mut Training),
@@ -185,7 +185,7 @@ pub fn until_learnt(
     plan: &TrainPlan,
     stop: EarlyStop,
     mut training: Training,
-    wanted: impl Fn(usize, usize, bool) -> bool,
+    mut wanted: impl FnMut(usize, usize, bool) -> bool,
 ) -> anyhow::Result<Vec<Course>> {
     let target = targets[0].clone();
     let mut courses = vec![Course::default(); training.rows.nrows()];
@@ -224,8 +224,64 @@ pub fn until_learnt(
 /// The weights that were kept, of all courses one after the other.
 pub fn kept(courses: &[Course]) -> anyhow::Result<Array2<f64>> {
     let rows = courses.iter().flat_map(|course| &course.kept);
-    let rows: Vec<_> = rows.map(|(_, weights)| weights.view()).collect();
+    stacked(rows.map(|(_, weights)| weights.view()))
+}
+
+/// Rows as one ensemble.
+pub fn stacked<'a>(rows: impl Iterator<Item = ArrayView1<'a, f64>>) -> anyhow::Result<Array2<f64>> {
+    let rows: Vec<_> = rows.collect();
     Ok(ndarray::stack(ndarray::Axis(0), &rows)?)
+}
+
+/// Which checkpoints have an estimate: those whose number is at least so many times that of the last one that has, and the last.
+#[derive(Debug, Clone, Copy)]
+pub struct Due {
+    growth: f64,
+    number: usize,
+}
+
+impl Due {
+    pub fn new(growth: f64) -> Self {
+        Self { growth, number: 0 }
+    }
+
+    /// Whether checkpoint `number` has one, asked of each in turn.
+    pub fn is(&mut self, number: usize, last: bool) -> bool {
+        let due = number as f64 >= self.growth * self.number as f64;
+        if due {
+            self.number = number;
+        }
+        due || last
+    }
+}
+
+/// Standard error of one of these estimates: the spread of their chains, which is the same at all of them. (The MCSE of chains that are still on
+/// their way is that of a series with a trend.)
+pub fn chain_error(llcs: &[Llc]) -> f64 {
+    let squares = |llc: &Llc| {
+        let off = llc.per_chain.iter().map(|v| (v - llc.mean).powi(2));
+        off.sum::<f64>()
+    };
+    let n_chains = llcs[0].per_chain.len() as f64;
+    let freedom = llcs.len() as f64 * (n_chains - 1.0);
+    (llcs.iter().map(squares).sum::<f64>() / freedom / n_chains).sqrt()
+}
+
+/// Learning rate and weight decay.
+pub fn rates(optimiser: Optimiser) -> (f64, f64) {
+    match optimiser {
+        Optimiser::Adam(Adam {
+            learning_rate,
+            weight_decay,
+            ..
+        })
+        | Optimiser::AdamW(Adam {
+            learning_rate,
+            weight_decay,
+            ..
+        }) => (learning_rate, weight_decay),
+        Optimiser::Sgd(Sgd { learning_rate, .. }) => (learning_rate, 0.0),
+    }
 }
 
 #[cfg(test)]
@@ -239,6 +295,15 @@ mod tests {
         assert!(!stop.is_reached(&[1.0, 0.98, 1.0]));
         assert!(!stop.is_reached(&[1.0]));
         assert!(!stop.is_reached(&[1.0, f64::NAN]));
+    }
+
+    #[test]
+    fn estimates_are_due_in_growing_steps() {
+        let mut due = Due::new(2.0);
+        let numbers: Vec<usize> = (1..=11).filter(|&i| due.is(i, i == 11)).collect();
+        assert_eq!(numbers, [1, 2, 4, 8, 11]);
+        let mut all = Due::new(1.0);
+        assert!((1..9).all(|i| all.is(i, false)));
     }
 
     #[test]

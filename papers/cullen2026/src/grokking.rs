@@ -8,6 +8,7 @@ use slt_report::{
 };
 use slt_sampler::targets::QuadraticNetwork;
 use slt_sampler::{Harmonic, Llc, Probes, SpectralSum, Spectrum, Target};
+use slt_stats::Estimate;
 
 use crate::ensemble::{Stored, accuracies, chains, losses, together};
 use crate::measured::column;
@@ -150,14 +151,6 @@ fn peak(outcome: &Outcome) -> (u64, f64) {
     })
 }
 
-/// Mean over seeds, and its standard error.
-pub fn over_seeds(values: &[f64]) -> (f64, f64) {
-    let n = values.len() as f64;
-    let mean = values.iter().sum::<f64>() / n;
-    let squares = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>();
-    (mean, (squares / (n - 1.0) / n).sqrt())
-}
-
 /// When something was reached, by the seeds that did; `fine` says whether at the right time.
 fn onset(id: &str, steps: &[u64], n_seeds: usize, fine: bool, what: &str) -> Obtained {
     Obtained {
@@ -176,23 +169,23 @@ fn onset(id: &str, steps: &[u64], n_seeds: usize, fine: bool, what: &str) -> Obt
     }
 }
 
-pub fn obtained(outcomes: &[Outcome]) -> Vec<Obtained> {
+pub fn obtained(outcomes: &[Outcome]) -> anyhow::Result<Vec<Obtained>> {
     let n = outcomes.len();
-    let row = |id: &str, values: &[f64], paper: f64, note: String| {
-        let (value, error) = over_seeds(values);
-        Obtained {
-            id: id.into(),
-            value,
-            mcse: Some(error),
-            reference: None,
-            verdict: Verdict::of_claim((value / paper - 1.0).abs() < 0.1),
-            note,
-        }
+    let row = |id: &str, over_seeds: Estimate, fine: bool, note: String| Obtained {
+        id: id.into(),
+        value: over_seeds.mean,
+        mcse: Some(over_seeds.mcse),
+        reference: None,
+        verdict: Verdict::of_claim(fine),
+        note,
     };
+    let near = |value: Estimate, paper: f64| (value.mean / paper - 1.0).abs() < 0.1;
     let peaks: Vec<_> = outcomes.iter().map(peak).collect();
-    let values: Vec<f64> = peaks.iter().map(|p| p.1).collect();
     let last = |o: &Outcome| o.llcs.last().map_or(f64::NAN, |llc| llc.mean);
-    let ends: Vec<f64> = outcomes.iter().map(last).collect();
+    let over_seeds = |of: &dyn Fn(&Outcome) -> f64| {
+        Estimate::from_replicates(&outcomes.iter().map(of).collect::<Vec<_>>())
+    };
+    let (highest, end) = (over_seeds(&|o| peak(o).1)?, over_seeds(&last)?);
     let at = |level: f64, which: usize| -> Vec<u64> {
         let of = |o: &Outcome| first_step(o, &o.accuracies[which], level);
         outcomes.iter().filter_map(of).collect()
@@ -206,16 +199,15 @@ pub fn obtained(outcomes: &[Outcome]) -> Vec<Obtained> {
         let shares: Vec<f64> = shares.collect();
         shares.iter().copied().fold(0.0, f64::max)
     };
-    let shares: Vec<f64> = outcomes.iter().map(share).collect();
-    let start: Vec<f64> = outcomes.iter().map(|o| means(o)[0]).collect();
-    let (start, start_error) = over_seeds(&start);
-    vec![
-        row("llc-peak", &values, 5021.4, format!(
+    let share = over_seeds(&share)?;
+    let start = over_seeds(&|o| means(o)[0])?;
+    Ok(vec![
+        row("llc-peak", highest, near(highest, 5021.4), format!(
             "{n} seeds, error over seeds; within a tenth agrees. Peaks at steps {:?}",
             peaks.iter().map(|p| p.0).collect::<Vec<_>>()
         )),
-        row("llc-end", &ends, 4705.3, format!(
-            "as above. The untrained network has {start:.0} ± {start_error:.0}"
+        row("llc-end", end, near(end, 4705.3), format!(
+            "as above. The untrained network has {:.0} ± {:.0}", start.mean, start.mcse
         )),
         onset("memorised", &memorised, n, memorised.iter().all(|&s| s <= 2000), "training accuracy 1"),
         onset(
@@ -225,15 +217,13 @@ pub fn obtained(outcomes: &[Outcome]) -> Vec<Obtained> {
             generalised.iter().all(|s| (10_000..=20_000).contains(s)),
             "validation accuracy 0.95",
         ),
-        Obtained {
-            id: "local".into(),
-            value: over_seeds(&shares).0,
-            mcse: Some(over_seeds(&shares).1),
-            reference: None,
-            verdict: Verdict::of_claim(over_seeds(&shares).0 > 0.5),
-            note: "the most that the same chains would give on the second order of the loss at w*, as a share of λ̂, over all checkpoints".into(),
-        },
-    ]
+        row(
+            "local",
+            share,
+            share.mean > 0.5,
+            "the most that the same chains would give on the second order of the loss at w*, as a share of λ̂, over all checkpoints".into(),
+        ),
+    ])
 }
 
 pub fn section(

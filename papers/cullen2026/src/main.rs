@@ -15,6 +15,7 @@ mod solutions;
 mod task;
 mod theorems;
 mod toys;
+mod transformer;
 mod variations;
 
 use std::process::ExitCode;
@@ -59,11 +60,12 @@ fn experiments(store: &Store, settings: &Settings, (): ()) -> anyhow::Result<Fin
     let memorising = memorising::run(store, &settings.memorising, &settings.grokking)?;
     let solutions = solutions::run(store, &settings.solutions, &settings.grokking, &memorising)?;
     let regimes = regimes::run(store, &settings.regimes)?;
+    let transformer = transformer::run(store, &settings.transformer)?;
     Ok(Findings {
         obtained: [
             theorems::obtained(&theorems)?,
             sizes::obtained(&settings.sizes, &sizes)?,
-            grokking::obtained(&grokking),
+            grokking::obtained(&grokking)?,
             heat::obtained(&settings.heat, &heat),
             severity::obtained(&severity)?,
             variations::obtained(&variations),
@@ -71,6 +73,7 @@ fn experiments(store: &Store, settings: &Settings, (): ()) -> anyhow::Result<Fin
             memorising::obtained(&settings.memorising, &settings.grokking, &memorising)?,
             solutions::obtained(&settings.solutions, &settings.grokking, &solutions)?,
             regimes::obtained(&settings.regimes, &regimes),
+            transformer::obtained(&settings.transformer, &transformer)?,
         ]
         .concat(),
         sections: vec![
@@ -84,6 +87,7 @@ fn experiments(store: &Store, settings: &Settings, (): ()) -> anyhow::Result<Fin
             memorising::section(store, &settings.memorising, &settings.grokking, &memorising)?,
             solutions::section(store, &settings.solutions, &settings.grokking, &solutions)?,
             regimes::section(store, &settings.regimes, &regimes)?,
+            transformer::section(store, &settings.transformer, &transformer)?,
         ],
     })
 }

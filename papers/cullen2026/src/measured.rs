@@ -1,6 +1,6 @@
-//! The authors' own record of the main run (seed 0), from their code's `results/flatness_test/loss_data.csv`.
+//! The authors' own records, from their code.
 
-/// A checkpoint of it: step, training and validation accuracy, LLC, Hutchinson trace.
+/// A checkpoint of the main run (seed 0), from `results/flatness_test/loss_data.csv`: step, training and validation accuracy, LLC, Hutchinson trace.
 pub type Checkpoint = (f64, f64, f64, f64, f64);
 
 pub const MEASURED: [Checkpoint; 15] = [
@@ -25,3 +25,31 @@ pub const MEASURED: [Checkpoint; 15] = [
 pub fn column(of: impl Fn(&Checkpoint) -> f64) -> Vec<f64> {
     MEASURED.iter().map(of).collect()
 }
+
+/// Their record of the transformer (seed 0), from `results/run_transformer2/loss_data.csv`: step, training and validation accuracy, LLC.
+pub const TRANSFORMER: [(f64, f64, f64, f64); 24] = [
+    (100.0, 0.012, 0.023, 111.2),
+    (200.0, 0.027, 0.023, 114.9),
+    (300.0, 0.103, 0.033, 121.4),
+    (400.0, 0.232, 0.055, 123.1),
+    (500.0, 0.407, 0.109, 125.9),
+    (600.0, 0.629, 0.198, 126.0),
+    (800.0, 0.856, 0.3179, 126.5),
+    (1200.0, 0.899, 0.351, 127.6),
+    (2100.0, 0.804, 0.310, 129.3),
+    (3000.0, 0.707, 0.275, 122.0),
+    (4000.0, 0.671, 0.266, 121.5),
+    (5000.0, 0.658, 0.273, 115.0),
+    (6000.0, 0.599, 0.249, 111.3),
+    (6700.0, 0.582, 0.234, 106.3),
+    (8000.0, 0.688, 0.284, 97.7),
+    (9000.0, 0.656, 0.280, 93.5),
+    (10000.0, 0.739, 0.321, 83.6),
+    (11000.0, 0.824, 0.364, 84.1),
+    (12000.0, 0.957, 0.537, 75.7),
+    (12800.0, 0.977, 0.689, 72.9),
+    (13400.0, 1.0, 0.863, 75.6),
+    (13900.0, 1.0, 0.972, 71.4),
+    (14400.0, 1.0, 0.999, 69.2),
+    (15100.0, 1.0, 1.0, 66.3),
+];

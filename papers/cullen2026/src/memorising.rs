@@ -9,11 +9,12 @@ use slt_report::{
 };
 use slt_sampler::targets::QuadraticNetwork;
 use slt_sampler::{Dynamics, Llc, Probes, SpectralSum, Spectrum, Target, quadratic_chain_mean};
+use slt_stats::{Estimate, EstimateError};
 use slt_theory::{LearningCoefficient, ModularAddition, ModularLoss, Phase, critical_n};
 use slt_training::{TrainPlan, Training};
 
 use crate::ensemble::{chains, together, train_in_memory};
-use crate::grokking::{checkpoints, over_seeds};
+use crate::grokking::checkpoints;
 use crate::settings::{Grokking, Memorising};
 use crate::task::counted;
 
@@ -255,7 +256,7 @@ fn difference(
     outcomes: &[Vec<Outcome>],
     [first, second]: [Solution; 2],
     of: impl Fn(&Outcome) -> f64,
-) -> (f64, f64) {
+) -> Result<Estimate, EstimateError> {
     let at = |seed: &[Outcome], solution| -> f64 {
         let own = seed.iter().find(|o| o.solution == solution);
         own.map_or(f64::NAN, &of)
@@ -264,7 +265,7 @@ fn difference(
         .iter()
         .map(|seed| at(seed, first) - at(seed, second))
         .collect();
-    over_seeds(&values)
+    Estimate::from_replicates(&values)
 }
 
 /// The mean over seeds.
@@ -272,6 +273,14 @@ fn mean(outcomes: &[Vec<Outcome>], solution: Solution, of: impl Fn(&Outcome) -> 
     let own = outcomes.iter().flatten().filter(|o| o.solution == solution);
     let values: Vec<f64> = own.map(of).collect();
     values.iter().sum::<f64>() / values.len() as f64
+}
+
+/// Whether a number that should be positive is, by three of its errors.
+fn sign(value: f64, error: f64) -> Verdict {
+    match value.abs() > 3.0 * error {
+        false => Verdict::Underpowered,
+        true => Verdict::of_claim(value > 0.0),
+    }
 }
 
 /// A phase of this loss and λ, to a millionth.
@@ -287,18 +296,15 @@ pub fn obtained(
 ) -> anyhow::Result<Vec<Obtained>> {
     let last = settings.gammas.len() - 1;
     let claim = |id: &str, between, of: &dyn Fn(&Outcome) -> f64, note: String| {
-        let (value, error) = difference(outcomes, between, of);
-        Obtained {
+        let found = difference(outcomes, between, of)?;
+        anyhow::Ok(Obtained {
             id: id.into(),
-            value,
-            mcse: Some(error),
+            value: found.mean,
+            mcse: Some(found.mcse),
             reference: None,
-            verdict: match value.abs() > 3.0 * error {
-                false => Verdict::Underpowered,
-                true => Verdict::of_claim(value > 0.0),
-            },
+            verdict: sign(found.mean, found.mcse),
             note,
-        }
+        })
     };
     let llc = |at: usize| move |o: &Outcome| o.llcs[at].mean;
     let second = |at: usize| move |o: &Outcome| o.second_orders[at].value;
@@ -329,25 +335,25 @@ pub fn obtained(
                 losses[2],
                 all(&validation, 3)
             ),
-        ),
+        )?,
         claim(
             "random-published",
             [RandomLabels, Generalised],
             &llc(0),
             "as above".into(),
-        ),
+        )?,
         claim(
             "memorised-local",
             [Memorised, Generalised],
             &llc(last),
             format!("γ = {}: {}", gammas[last], all(&llc(last), 3)),
-        ),
+        )?,
         claim(
             "random-local",
             [RandomLabels, Generalised],
             &llc(last),
             "as above".into(),
-        ),
+        )?,
         claim(
             "memorised-second",
             [Memorised, Generalised],
@@ -359,7 +365,7 @@ pub fn obtained(
                 gammas[0],
                 all(&second(0), 1)
             ),
-        ),
+        )?,
     ];
     // the free energies n L + λ ln n, with λ of the local estimates
     let [_, bad, good] = losses;
@@ -375,16 +381,14 @@ pub fn obtained(
         let crossing = critical_n(&phase(bad, worse)?, &phase(good, better)?);
         Ok(crossing.map_or("at no n".into(), |n| format!("at n = {n:.2e}")))
     };
-    let (_, error) = difference(outcomes, [Memorised, Generalised], llc(last));
+    let error = difference(outcomes, [Memorised, Generalised], llc(last))?.mcse * n.ln();
+    let value = gap(last, n)?;
     rows.push(Obtained {
         id: "free-energy".into(),
-        value: gap(last, n)?,
-        mcse: Some(error * n.ln()),
+        value,
+        mcse: Some(error),
         reference: Some((gap(0, n)?, "with λ̂ at the published settings".into())),
-        verdict: match gap(last, n)?.abs() > 3.0 * error * n.ln() {
-            false => Verdict::Underpowered,
-            true => Verdict::of_claim(gap(last, n)? > 0.0),
-        },
+        verdict: sign(value, error),
         note: format!(
             "nats at n = {n:.0} with the local λ̂; a positive number prefers the generalising basin. Per nat of training loss that it had more, its λ would have to be \
              lower by {:.0} at this n; it has {:.1e} {}. The order changes, with the local λ̂: {}; with that of the published settings: {}",

@@ -160,13 +160,13 @@ pub fn obtained(settings: &Regimes, outcomes: &[Outcome]) -> Vec<Obtained> {
             _ => Verdict::of_claim(found.count() == n),
         },
         format!(
-            "middle of the steps between sizes at which most seeds begin to generalise within {} steps; agrees if all touch 2.5 to 3. {}. {}",
+            "middle of the steps between sizes at which most seeds begin to generalise within {} steps; agrees if all touch 2.5 to 3. {}{}",
             settings.plan.n_steps,
             lines.join(", "),
-            if low <= high {
-                "One number fits all"
-            } else {
-                "No one number fits all"
+            match n {
+                0 | 1 => "",
+                _ if low <= high => ". One number fits all",
+                _ => ". No one number fits all",
             }
         ),
     )]

@@ -2,8 +2,9 @@
 
 use anyhow::{Context, ensure};
 use serde::{Deserialize, Serialize};
+use slt_sampler::targets::Activation;
 use slt_sampler::{Probes, Sampling, default_nbeta};
-use slt_training::{Optimiser, OptimiserError, TrainPlan};
+use slt_training::{OptimiserError, TrainPlan};
 
 use crate::task::{Task, check_batch};
 
@@ -21,6 +22,7 @@ pub struct Settings {
     pub memorising: Memorising,
     pub solutions: Solutions,
     pub regimes: Regimes,
+    pub transformer: Transformer,
 }
 
 /// One network over its training, for some seeds.
@@ -200,11 +202,39 @@ pub struct Regimes {
     pub stop_after: usize,
 }
 
+/// A transformer over its training, for some seeds.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Transformer {
+    /// Its `n_hidden` is that of a layer's feed-forward part.
+    pub task: Task,
+    pub width: usize,
+    pub n_heads: usize,
+    pub n_layers: usize,
+    pub activation: Activation,
+    pub n_seeds: u64,
+    /// Seed of the initial weights.
+    pub init_seed: u64,
+    pub plan: TrainPlan,
+    /// A training stops when so many checkpoints in a row have this validation accuracy.
+    pub stop_accuracy: f64,
+    pub stop_after: usize,
+    /// As that of `variations`.
+    pub estimate_growth: f64,
+    pub nbeta: f64,
+    pub sampling: Sampling,
+}
+
 impl Variations {
-    /// The networks over p, over K, over the weight decay and over the learning rate, each with its optimiser.
-    pub fn groups(&self) -> Result<[Vec<(Task, Optimiser)>; 4], OptimiserError> {
+    /// The networks over p, over K, over the weight decay and over the learning rate, each with how it is trained.
+    pub fn groups(&self) -> Result<[Vec<(Task, TrainPlan)>; 4], OptimiserError> {
         let task = self.task;
-        let with = |rate, decay| self.plan.optimiser.with(rate, decay);
+        let with = |rate, decay| {
+            Ok(TrainPlan {
+                optimiser: self.plan.optimiser.with(rate, decay)?,
+                ..self.plan.clone()
+            })
+        };
         let (rate, decay) = (self.learning_rate, self.weight_decay);
         let base = with(rate, decay)?;
         let moduli = self.moduli.iter();
@@ -213,10 +243,10 @@ impl Variations {
         let rates = self.learning_rates.iter();
         Ok([
             moduli
-                .map(|&modulus| (Task { modulus, ..task }, base))
+                .map(|&modulus| (Task { modulus, ..task }, base.clone()))
                 .collect(),
             widths
-                .map(|&n_hidden| (Task { n_hidden, ..task }, base))
+                .map(|&n_hidden| (Task { n_hidden, ..task }, base.clone()))
                 .collect(),
             decays
                 .map(|&decay| Ok((task, with(rate, decay)?)))
@@ -308,11 +338,7 @@ impl Settings {
             ensure!(value > 0, "[severity] {name} is 0; expected at least 1");
         }
         let v = &self.variations;
-        for (task, optimiser) in v.groups().context("[variations]")?.concat() {
-            let plan = TrainPlan {
-                optimiser,
-                ..v.plan.clone()
-            };
+        for (task, plan) in v.groups().context("[variations]")?.concat() {
             trained(&task, &plan, &v.sampling, v.nbeta).context("[variations]")?;
         }
         let counts = |values: &[usize]| values.iter().map(|&v| v as f64).collect::<Vec<_>>();
@@ -320,19 +346,14 @@ impl Settings {
         increasing("[variations] widths", &counts(&v.widths))?;
         increasing("[variations] weight_decays", &v.weight_decays)?;
         increasing("[variations] learning_rates", &v.learning_rates)?;
+        until_stop(v.stop_after, v.estimate_growth, &v.sampling).context("[variations]")?;
+        let t = &self.transformer;
+        trained(&t.task, &t.plan, &t.sampling, t.nbeta).context("[transformer]")?;
+        until_stop(t.stop_after, t.estimate_growth, &t.sampling).context("[transformer]")?;
+        t.targets().context("[transformer]")?;
         ensure!(
-            v.sampling.n_chains >= 2,
-            "[variations] n_chains is {}; expected at least 2, whose spread is the error",
-            v.sampling.n_chains
-        );
-        ensure!(
-            v.stop_after > 0,
-            "[variations] stop_after is 0; expected at least 1"
-        );
-        ensure!(
-            1.0 <= v.estimate_growth && v.estimate_growth.is_finite(),
-            "[variations] estimate_growth is {}; expected at least 1",
-            v.estimate_growth
+            t.n_seeds > 0,
+            "[transformer] n_seeds is 0; expected at least 1"
         );
         let m = &self.memorising;
         ensure!(
@@ -393,6 +414,21 @@ fn increasing(name: &str, values: &[f64]) -> anyhow::Result<()> {
             && values.is_sorted_by(|a, b| a < b)
             && values.iter().all(|&v| 0.0 < v && v.is_finite()),
         "{name} is {values:?}; expected increasing positive numbers, at least 2"
+    );
+    Ok(())
+}
+
+/// Trainings up to an early stop, with estimates whose error is the spread of their chains.
+fn until_stop(stop_after: usize, estimate_growth: f64, sampling: &Sampling) -> anyhow::Result<()> {
+    ensure!(
+        sampling.n_chains >= 2,
+        "n_chains is {}; expected at least 2, whose spread is the error",
+        sampling.n_chains
+    );
+    ensure!(stop_after > 0, "stop_after is 0; expected at least 1");
+    ensure!(
+        1.0 <= estimate_growth && estimate_growth.is_finite(),
+        "estimate_growth is {estimate_growth}; expected at least 1"
     );
     Ok(())
 }

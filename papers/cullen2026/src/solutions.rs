@@ -139,7 +139,7 @@ pub fn run(
 /// The loss whose labels are the network's own outputs at `w`: there it is 0, and its Hessian is `J'J / N`.
 fn own_outputs(task: &Task, w: ArrayView1<f64>) -> anyhow::Result<QuadraticNetwork> {
     let (p, k) = (task.modulus, task.n_hidden);
-    let pairs = task.train_pairs();
+    let [pairs, _] = task.pairs();
     let w = w.into_shape_with_order((3 * p, k))?;
     let (inner, outer) = w.split_at(ArrayAxis(0), 2 * p);
     let mut squares = Array2::zeros((pairs.len(), k));
@@ -158,7 +158,7 @@ fn small(settings: &Solutions, (modulus, n_hidden): (usize, usize)) -> anyhow::R
         train_fraction: settings.train_fraction,
         seed: settings.seed,
     };
-    let pairs = task.train_pairs();
+    let [pairs, _] = task.pairs();
     let mut target = QuadraticNetwork::modular_addition(n_hidden, modulus, &pairs)?.centred();
     let start = task.init(settings.seed, &[0]);
     let initial = start.row(0).to_owned();

@@ -6,6 +6,7 @@ use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 use slt_sampler::stream::{Purpose, rng};
 use slt_sampler::targets::QuadraticNetwork;
+use slt_stats::Estimate;
 use slt_training::pytorch_linear;
 
 /// The data and the network.
@@ -50,29 +51,23 @@ impl Task {
 
     /// The loss over the pairs to train on and over the others, `½ |E - mean E|²` as the mean over samples.
     pub fn targets(&self) -> anyhow::Result<[QuadraticNetwork; 2]> {
-        let pairs = self.shuffled_pairs();
-        let (train, validation) = pairs.split_at(self.n_train());
+        let [train, validation] = self.pairs();
         let of = |pairs| QuadraticNetwork::modular_addition(self.n_hidden, self.modulus, pairs);
-        Ok([of(train)?, of(validation)?].map(|t| t.centred().single_precision()))
+        Ok([of(&train)?, of(&validation)?].map(|t| t.centred().single_precision()))
     }
 
-    fn shuffled_pairs(&self) -> Vec<[u32; 2]> {
+    /// The pairs to train on, and the others.
+    pub fn pairs(&self) -> [Vec<[u32; 2]>; 2] {
         let p = self.modulus as u32;
         let mut pairs: Vec<[u32; 2]> = (0..p).flat_map(|a| (0..p).map(move |b| [a, b])).collect();
         pairs.shuffle(&mut rng(self.seed, Purpose::Data, 0, 0));
-        pairs
-    }
-
-    /// The pairs to train on.
-    pub fn train_pairs(&self) -> Vec<[u32; 2]> {
-        let mut pairs = self.shuffled_pairs();
-        pairs.truncate(self.n_train());
-        pairs
+        let rest = pairs.split_off(self.n_train());
+        [pairs, rest]
     }
 
     /// The loss over the pairs to train on with their labels shuffled among them.
     pub fn random_labels(&self, seed: u64) -> anyhow::Result<QuadraticNetwork> {
-        let pairs = self.train_pairs();
+        let [pairs, _] = self.pairs();
         let mut labels: Vec<usize> = pairs
             .iter()
             .map(|pair| (pair[0] as usize + pair[1] as usize) % self.modulus)
@@ -119,12 +114,14 @@ pub fn counted(kappa: f64, gamma: f64) -> f64 {
 
 /// Mean and standard deviation over seeds, at each index.
 pub fn mean_and_sd(curves: &[&[f64]]) -> anyhow::Result<(Vec<f64>, Vec<f64>)> {
-    let n = curves.len() as f64;
     let length = curves.first().context("a seed")?.len();
     let at = |i: usize| {
-        let mean = curves.iter().map(|c| c[i]).sum::<f64>() / n;
-        let squares = curves.iter().map(|c| (c[i] - mean).powi(2)).sum::<f64>();
-        (mean, (squares / (n - 1.0).max(1.0)).sqrt())
+        let over_seeds =
+            Estimate::from_replicates(&curves.iter().map(|c| c[i]).collect::<Vec<_>>())?;
+        Ok((
+            over_seeds.mean,
+            over_seeds.mcse * (curves.len() as f64).sqrt(),
+        ))
     };
-    Ok((0..length).map(at).unzip())
+    (0..length).map(at).collect()
 }

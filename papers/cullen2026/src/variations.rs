@@ -5,9 +5,9 @@ use slt_report::{
     Axis, Colour, Figure, FigureRef, Layer, Legend, Obtained, Panel, Section, Store, Verdict,
 };
 use slt_sampler::Llc;
-use slt_training::{Adam, Optimiser, Sgd, TrainPlan, Training};
+use slt_training::{Optimiser, TrainPlan, Training};
 
-use crate::ensemble::{EarlyStop, chains, kept, together, until_learnt};
+use crate::ensemble::{Due, EarlyStop, chain_error, chains, kept, rates, together, until_learnt};
 use crate::settings::Variations;
 use crate::task::Task;
 
@@ -46,17 +46,13 @@ struct Config<'a> {
 pub fn run(store: &Store, settings: &Variations) -> anyhow::Result<[Vec<Outcome>; 4]> {
     let groups = settings.groups()?;
     // the one that is varied is in several groups
-    let mut all: Vec<(Task, Optimiser)> = Vec::new();
+    let mut all: Vec<(Task, TrainPlan)> = Vec::new();
     for case in groups.concat() {
         if !all.contains(&case) {
             all.push(case);
         }
     }
-    let cell = |(task, optimiser): (Task, Optimiser)| {
-        let plan = TrainPlan {
-            optimiser,
-            ..settings.plan.clone()
-        };
+    let cell = |(task, plan): (Task, TrainPlan)| {
         let config = Config {
             task,
             init_seed: settings.init_seed,
@@ -68,8 +64,8 @@ pub fn run(store: &Store, settings: &Variations) -> anyhow::Result<[Vec<Outcome>
         Ok(store.cell("variations", &config, "host", compute)?.result)
     };
     let outcomes: Vec<Outcome> = together(all, cell)?;
-    let of = |(task, optimiser): (Task, Optimiser)| {
-        let own = |o: &&Outcome| o.task == task && o.optimiser == optimiser;
+    let of = |(task, plan): (Task, TrainPlan)| {
+        let own = |o: &&Outcome| o.task == task && o.optimiser == plan.optimiser;
         outcomes.iter().find(own).cloned()
     };
     Ok(groups.map(|group| group.into_iter().filter_map(of).collect()))
@@ -85,21 +81,14 @@ fn compute(settings: &Variations, task: Task, plan: &TrainPlan) -> anyhow::Resul
         task.n_hidden,
         rates(plan.optimiser)
     );
-    let last_estimated = std::cell::Cell::new(0);
-    let wanted = |_, number: usize, last| {
-        let due = number as f64 >= settings.estimate_growth * last_estimated.get() as f64;
-        if due {
-            last_estimated.set(number);
-        }
-        due || last
-    };
+    let mut due = Due::new(settings.estimate_growth);
     let mut courses = until_learnt(
         &format!("training of {name}, at most"),
         &mut targets,
         plan,
         EarlyStop::new(settings.stop_accuracy, settings.stop_after),
         Training::new(start, &[0], &[plan.optimiser]),
-        wanted,
+        |_, number, last| due.is(number, last),
     )?;
     let weights = kept(&courses)?;
     let course = courses.remove(0);
@@ -122,23 +111,6 @@ fn compute(settings: &Variations, task: Task, plan: &TrainPlan) -> anyhow::Resul
         accuracies: course.accuracies,
         llcs: found.all()?,
     })
-}
-
-/// Learning rate and weight decay.
-fn rates(optimiser: Optimiser) -> (f64, f64) {
-    match optimiser {
-        Optimiser::Adam(Adam {
-            learning_rate,
-            weight_decay,
-            ..
-        })
-        | Optimiser::AdamW(Adam {
-            learning_rate,
-            weight_decay,
-            ..
-        }) => (learning_rate, weight_decay),
-        Optimiser::Sgd(Sgd { learning_rate, .. }) => (learning_rate, 0.0),
-    }
 }
 
 impl Outcome {
@@ -174,18 +146,6 @@ impl Outcome {
         Some(self.steps[at])
     }
 
-    /// Standard error of an estimate: the spread of its chains, which is the same at all of them. (The MCSE of chains that are still on their way is
-    /// that of a series with a trend.)
-    fn error(&self) -> f64 {
-        let squares = |llc: &Llc| {
-            let off = llc.per_chain.iter().map(|v| (v - llc.mean).powi(2));
-            off.sum::<f64>()
-        };
-        let n_chains = self.llcs[0].per_chain.len() as f64;
-        let freedom = self.llcs.len() as f64 * (n_chains - 1.0);
-        (self.llcs.iter().map(squares).sum::<f64>() / freedom / n_chains).sqrt()
-    }
-
     /// Whether the first estimate is from before the network knew all pairs.
     fn seen_memorising(&self) -> bool {
         self.accuracies[0][0] < 1.0
@@ -194,7 +154,7 @@ impl Outcome {
     /// Whether λ̂ rises beyond its errors, and falls again once the network generalises.
     fn rises_and_falls(&self) -> bool {
         let (step, peak) = self.peak();
-        let beyond = 3.0 * std::f64::consts::SQRT_2 * self.error();
+        let beyond = 3.0 * std::f64::consts::SQRT_2 * chain_error(&self.llcs);
         let least = self.first().mean.max(self.last().mean);
         let generalised = self.generalised().is_some_and(|general| step <= general);
         peak.mean - least > beyond && generalised
@@ -204,7 +164,7 @@ impl Outcome {
 /// λ̂ of `a` at the end less that of `b`, and its error.
 fn difference(a: &Outcome, b: &Outcome) -> (f64, f64) {
     let difference = a.last().mean - b.last().mean;
-    (difference, a.error().hypot(b.error()))
+    (difference, chain_error(&a.llcs).hypot(chain_error(&b.llcs)))
 }
 
 pub fn obtained(groups: &[Vec<Outcome>; 4]) -> Vec<Obtained> {
@@ -285,7 +245,9 @@ pub fn obtained(groups: &[Vec<Outcome>; 4]) -> Vec<Obtained> {
         let means: Vec<f64> = groups[over].iter().map(|o| o.last().mean).collect();
         let least = means.iter().copied().fold(f64::INFINITY, f64::min);
         let most = means.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let error = groups[over].iter().map(|o| o.error() / o.last().mean);
+        let error = groups[over]
+            .iter()
+            .map(|o| chain_error(&o.llcs) / o.last().mean);
         rows.push(row(
             format!("variations-{}", OVER[over].1),
             most / least - 1.0,
@@ -335,7 +297,7 @@ pub fn section(
         let estimates = |(o, colour): (&Outcome, Colour)| {
             let x = floats(&o.estimated);
             let means: Vec<f64> = o.llcs.iter().map(|llc| llc.mean).collect();
-            let errors = vec![o.error(); means.len()];
+            let errors = vec![chain_error(&o.llcs); means.len()];
             [
                 Layer::line(x.clone(), means.clone())
                     .label(&label(o))

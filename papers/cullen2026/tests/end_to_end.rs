@@ -20,9 +20,10 @@ fn a_whole_run_a_cached_one_and_a_report() {
         "3. Grokking",
         "4. Severity",
         "5. Variations",
+        "11. A transformer",
         "<svg",
     ];
-    program().check_whole_run(&shown, 3 + 5 + 2 + 1 + 2 + 6 + 3 + 1 + 2 + 2 + 2);
+    program().check_whole_run(&shown, 3 + 5 + 2 + 1 + 2 + 6 + 3 + 1 + 2 + 2 + 2 + 2);
 }
 
 #[test]
@@ -84,7 +85,12 @@ fn bad_settings_and_arguments_are_refused_by_name() {
     program.refuse_settings(
         "estimate_growth = 2.0",
         "estimate_growth = nan",
-        &["[variations] estimate_growth is NaN"],
+        &["estimate_growth is NaN"],
+    );
+    program.refuse_settings(
+        "n_heads = 2",
+        "n_heads = 3",
+        &["[transformer]", "3 heads do not divide a width of 8"],
     );
     program.refuse_settings("stop_after = 2", "stop_after = 0", &["stop_after is 0"]);
     program.refuse_settings("n_samples = 1000", "n_samples = 1", &["[toys]"]);

@@ -1,15 +1,19 @@
-//! Feed-forward networks: multilayer perceptrons, linear networks and autoencoders with biases or without, autoencoders with tied weights, and
-//! the embedding network of modular addition; any of the losses.
+//! Feed-forward networks: multilayer perceptrons, linear networks and autoencoders with biases or without, autoencoders with tied weights, the
+//! embedding network of modular addition, and a transformer encoder on pairs; any of the losses.
 //!
 //! The gradient is back-propagation by hand, in blocks of samples; a row costs what its matrix products cost.
 
 mod embedding;
+mod encoder;
+mod layer;
 mod network;
 
 use ndarray::{Array2, Array3, ArrayView2, ArrayViewMut2};
 
 use self::embedding::Embedding;
-use self::network::{Inputs, Layer, Network, Samples, Shape};
+use self::encoder::Transformer;
+use self::layer::Layer;
+use self::network::{Inputs, Network, Samples, Shape, Start};
 use super::activation::Activation;
 use super::loss::{LabelError, Loss};
 use super::matrix_product::Matrix;
@@ -34,6 +38,14 @@ pub enum FeedForwardError {
     /// There are no samples.
     #[error("there are no samples")]
     Empty,
+    /// Heads do not share the width.
+    #[error("{n_heads} heads do not divide a width of {width}")]
+    Heads {
+        /// Heads of attention.
+        n_heads: usize,
+        /// Width of the stream.
+        width: usize,
+    },
     /// A pair is not in the table.
     #[error("pair {index} is {pair:?}; expected both below {modulus}")]
     Pair {
@@ -177,6 +189,62 @@ impl FeedForward {
         y: ArrayView2<f64>,
     ) -> Result<Self, FeedForwardError> {
         check_widths(&[modulus, width, n_hidden])?;
+        let embedding = Embedding {
+            modulus,
+            width,
+            n_hidden,
+            activation,
+        };
+        let weight = embedding.n_params();
+        let start = Start::Embedding(embedding);
+        Self::on_pairs(start, weight, [n_hidden, modulus], loss, pairs, y)
+    }
+
+    /// A transformer encoder on pairs of numbers below `modulus`: an embedding of both, layers of PyTorch's `nn.TransformerEncoderLayer` (the norm
+    /// after each sum, no dropout), the mean over the two places, and a linear readout; one output for each number.
+    ///
+    /// A row holds the embedding, `[modulus, width]`; for each layer the projection to queries, keys and values, `[width, 3 width]`, that of what
+    /// attention mixes, `[width, width]`, both layers of the feed-forward part, each with its bias, and the factors and the shifts of both norms; then the
+    /// readout, `[width, modulus]`, all row-major.
+    ///
+    /// Shapes: `sizes`: modulus, width, heads, layers, hidden units of the feed-forward part; `y`: `[n, modulus]`.
+    ///
+    /// # Errors
+    /// As [`Self::embedding`], and where the heads do not divide the width.
+    pub fn transformer(
+        sizes: [usize; 5],
+        activation: Activation,
+        loss: Loss,
+        pairs: &[[u32; 2]],
+        y: ArrayView2<f64>,
+    ) -> Result<Self, FeedForwardError> {
+        check_widths(&sizes)?;
+        let [modulus, width, n_heads, n_layers, n_feedforward] = sizes;
+        if !width.is_multiple_of(n_heads) {
+            return Err(FeedForwardError::Heads { n_heads, width });
+        }
+        let encoder = Transformer {
+            modulus,
+            width,
+            n_heads,
+            n_layers,
+            n_feedforward,
+            activation,
+        };
+        let weight = encoder.n_params();
+        let start = Start::Transformer(encoder);
+        Self::on_pairs(start, weight, [width, modulus], loss, pairs, y)
+    }
+
+    /// A network that reads pairs of numbers, up to a readout `[n_in, modulus]` at `weight`.
+    fn on_pairs(
+        start: Start,
+        weight: usize,
+        [n_in, modulus]: [usize; 2],
+        loss: Loss,
+        pairs: &[[u32; 2]],
+        y: ArrayView2<f64>,
+    ) -> Result<Self, FeedForwardError> {
         let beyond = |pair: &[u32; 2]| pair.iter().any(|&v| v as usize >= modulus);
         if let Some(index) = pairs.iter().position(beyond) {
             return Err(FeedForwardError::Pair {
@@ -185,23 +253,17 @@ impl FeedForward {
                 modulus,
             });
         }
-        let embedding = Embedding {
-            modulus,
-            width,
-            n_hidden,
-            activation,
-        };
         let readout = Layer {
-            n_in: n_hidden,
+            n_in,
             n_out: modulus,
-            weight: embedding.n_params(),
+            weight,
             transposed: false,
             bias: None,
             activation: Activation::Identity,
         };
         let shape = Shape {
-            n_params: readout.weight + n_hidden * modulus,
-            embedding: Some(embedding),
+            n_params: weight + n_in * modulus,
+            start,
             layers: vec![readout],
         };
         Self::of(shape, loss, Inputs::Pairs(pairs.to_vec()), pairs.len(), y)
@@ -216,7 +278,7 @@ impl FeedForward {
     ) -> Result<Self, FeedForwardError> {
         check_data("inputs", x, (x.nrows(), layers[0].n_in))?;
         let shape = Shape {
-            embedding: None,
+            start: Start::Data,
             layers,
             n_params,
         };
@@ -349,314 +411,4 @@ impl SampleLosses for FeedForward {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::targets::{gradient_check, minibatch_check, sample_losses_check};
-    use ndarray::{Axis, array};
-
-    const LOSSES: [Loss; 5] = [
-        Loss::MeanSquaredError,
-        Loss::HalvedSquaredError,
-        Loss::CentredSquaredError,
-        Loss::CrossEntropy,
-        Loss::BinaryCrossEntropy,
-    ];
-    const SIGMAS: [Activation; 5] = [
-        Activation::Relu,
-        Activation::Tanh,
-        Activation::Gelu,
-        Activation::Quadratic,
-        Activation::Identity,
-    ];
-
-    fn wave(n_rows: usize, n_columns: usize, phase: f64) -> Array2<f64> {
-        Array2::from_shape_fn((n_rows, n_columns), |(i, j)| {
-            (phase + 1.7 * i as f64 + (0.9 + 0.31 * i as f64) * j as f64).sin()
-        })
-    }
-
-    /// Labels of any loss: probabilities.
-    fn labels(n: usize, n_outputs: usize) -> Array2<f64> {
-        let mut y = wave(n, n_outputs, 1.1).mapv(|v| 0.1 + v * v);
-        for mut row in y.rows_mut() {
-            let sum = row.sum();
-            row /= sum;
-        }
-        y
-    }
-
-    fn parameters(target: &FeedForward) -> Vec<f64> {
-        let size = |i: usize| 0.9 * (0.4 + 1.3 * i as f64 + 0.01 * (i * i) as f64).cos();
-        (0..target.n_params()).map(size).collect()
-    }
-
-    fn value(sigma: Activation, x: f64) -> f64 {
-        match sigma {
-            Activation::Relu => x.max(0.0),
-            Activation::Tanh => x.tanh(),
-            // Φ by its own test
-            Activation::Gelu => x * crate::targets::elementary::Elementary::normal(x).0,
-            Activation::Quadratic => x * x,
-            Activation::Identity => x,
-        }
-    }
-
-    /// The mean loss of outputs by its definition.
-    fn by_definition(loss: Loss, f: &Array2<f64>, y: &Array2<f64>) -> f64 {
-        let n = f.nrows() as f64;
-        let errors = f - y;
-        let halved = |e: &Array2<f64>| e.mapv(|e| e * e).sum() / (2.0 * n);
-        match loss {
-            Loss::MeanSquaredError => 2.0 * halved(&errors) / f.ncols() as f64,
-            Loss::HalvedSquaredError => halved(&errors),
-            Loss::CentredSquaredError => {
-                let mean = errors.mean_axis(Axis(0)).expect("samples");
-                halved(&(&errors - &mean))
-            }
-            Loss::CrossEntropy => {
-                let rows = f.rows().into_iter().zip(y.rows());
-                let of = rows.map(|(f, y)| {
-                    let sum: f64 = f.iter().map(|f| f.exp()).sum();
-                    f.iter()
-                        .zip(y)
-                        .map(|(f, y)| y * (sum.ln() - f))
-                        .sum::<f64>()
-                });
-                of.sum::<f64>() / n
-            }
-            Loss::BinaryCrossEntropy => {
-                let each = f.iter().zip(y).map(|(f, y)| f.exp().ln_1p() - y * f);
-                each.sum::<f64>() / f.len() as f64
-            }
-        }
-    }
-
-    /// Outputs of a perceptron, sample by sample.
-    fn outputs(
-        widths: &[usize],
-        sigma: Activation,
-        bias: bool,
-        w: &[f64],
-        x: &Array2<f64>,
-    ) -> Array2<f64> {
-        let (mut h, mut at) = (x.clone(), 0);
-        for (k, pair) in widths.windows(2).enumerate() {
-            let [n_in, n_out] = [pair[0], pair[1]];
-            let weight = ArrayView2::from_shape((n_in, n_out), &w[at..at + n_in * n_out]);
-            h = h.dot(&weight.expect("a layer"));
-            at += n_in * n_out;
-            if bias {
-                h += &ndarray::ArrayView1::from(&w[at..at + n_out]);
-                at += n_out;
-            }
-            if k + 2 < widths.len() {
-                h.mapv_inplace(|v| value(sigma, v));
-            }
-        }
-        h
-    }
-
-    /// Loss by definition, gradient by differences, minibatches by targets of their own, samples' losses by their mean; `f32` by `f64`.
-    fn check(target: &FeedForward, expected: f64, of: impl Fn(&[usize]) -> FeedForward) {
-        let (mut target, w) = (target.clone(), parameters(target));
-        let row = ArrayView2::from_shape((1, w.len()), &w).expect("one row");
-        let mut loss = [f64::NAN];
-        target.loss(row, &mut loss);
-        approx::assert_relative_eq!(loss[0], expected, max_relative = 1e-13);
-        gradient_check(&mut target, &w);
-        sample_losses_check(&mut target, &w);
-        minibatch_check(&mut target, &w, of);
-        let (mut single, mut own) = (target.clone().single_precision(), [f64::NAN]);
-        let (mut a, mut b) = (Array2::zeros(row.dim()), Array2::zeros(row.dim()));
-        target.loss_and_grad(row, Batch::Full, a.view_mut(), &mut loss);
-        single.loss_and_grad(row, Batch::Full, b.view_mut(), &mut own);
-        approx::assert_relative_eq!(loss[0], own[0], max_relative = 1e-5);
-        let scale = a.iter().fold(0.0, |m: f64, g| m.max(g.abs()));
-        approx::assert_abs_diff_eq!(a, b, epsilon = 1e-5 * scale);
-        assert!(scale > 0.01 && a != b && single.gradient_precision() > 1e-8);
-    }
-
-    #[test]
-    fn perceptrons_agree_with_their_definition() {
-        // blocks of samples that are full and not, widths that fill vectors and do not, one layer and more
-        let shapes: [(usize, &[usize]); 6] = [
-            (9, &[1, 1]),
-            (9, &[3, 4]),
-            (9, &[2, 5, 1]),
-            (150, &[4, 17, 3]),
-            (9, &[3, 16, 8, 2]),
-            (270, &[2, 3, 20, 3, 5]),
-        ];
-        for (k, (n, widths)) in shapes.into_iter().enumerate() {
-            for (i, loss) in LOSSES.into_iter().enumerate() {
-                let (sigma, bias) = (SIGMAS[(i + k) % 5], (i + k) % 3 > 0);
-                let n_outputs = widths[widths.len() - 1];
-                if n_outputs == 1 && loss == Loss::CrossEntropy {
-                    continue; // of one class nothing is to be learnt
-                }
-                let (x, y) = (wave(n, widths[0], 0.2), labels(n, n_outputs));
-                let of = |x: &Array2<f64>, y: &Array2<f64>| {
-                    FeedForward::new(widths, sigma, bias, loss, x.view(), y.view()).expect("fits")
-                };
-                let target = of(&x, &y);
-                let f = outputs(widths, sigma, bias, &parameters(&target), &x);
-                if f.iter().all(|f| *f == 0.0) {
-                    panic!("a dead network tests nothing");
-                }
-                check(&target, by_definition(loss, &f, &y), |s| {
-                    of(&x.select(Axis(0), s), &y.select(Axis(0), s))
-                });
-            }
-        }
-    }
-
-    #[test]
-    fn tied_autoencoders_agree_with_their_definition() {
-        for (n, n_features, n_hidden) in [(9, 5, 2), (200, 8, 2), (9, 3, 20)] {
-            let x = wave(n, n_features, 0.2).mapv(f64::abs);
-            let of = |x: &Array2<f64>| {
-                FeedForward::tied_autoencoder(n_hidden, Loss::MeanSquaredError, x.view(), x.view())
-                    .expect("fits")
-            };
-            let (target, w) = (of(&x), parameters(&of(&x)));
-            let (weight, bias) = w.split_at(n_features * n_hidden);
-            let weight = ArrayView2::from_shape((n_hidden, n_features), weight).expect("W");
-            let f = x.dot(&weight.t()).dot(&weight) + ndarray::ArrayView1::from(bias);
-            let f = f.mapv(|v| v.max(0.0));
-            check(
-                &target,
-                by_definition(Loss::MeanSquaredError, &f, &x),
-                |s| of(&x.select(Axis(0), s)),
-            );
-        }
-    }
-
-    /// Tables and gathers are the products with one-hot inputs.
-    #[test]
-    fn embeddings_agree_with_their_definition() {
-        for (p, width, n_hidden, sigma) in [
-            (4, 2, 3, Activation::Gelu),
-            (13, 12, 20, Activation::Gelu),
-            (5, 3, 4, Activation::Quadratic),
-            (5, 17, 4, Activation::Identity),
-        ] {
-            let all = p * p;
-            let pairs: Vec<[u32; 2]> = (0..all).map(|i| [(i / p) as u32, (i % p) as u32]).collect();
-            let y = Array2::from_shape_fn((all, p), |(i, c)| {
-                f64::from(u8::from((i / p + i % p) % p == c))
-            });
-            let of = |pairs: &[[u32; 2]], y: &Array2<f64>| {
-                FeedForward::embedding(
-                    [p, width, n_hidden],
-                    sigma,
-                    Loss::CrossEntropy,
-                    pairs,
-                    y.view(),
-                )
-                .expect("fits")
-            };
-            let target = of(&pairs, &y);
-            let w = parameters(&target);
-            let mut at = 0;
-            let mut take = |n_rows: usize, n_columns: usize| {
-                let from = at;
-                at += n_rows * n_columns;
-                Array2::from_shape_vec((n_rows, n_columns), w[from..at].to_vec())
-                    .expect("a parameter")
-            };
-            let e = take(p, width);
-            let (right, r, left, l) = (
-                take(width, n_hidden),
-                take(1, n_hidden),
-                take(width, n_hidden),
-                take(1, n_hidden),
-            );
-            let readout = take(n_hidden, p);
-            let one = |place: usize| {
-                Array2::from_shape_fn((all, p), |(i, j)| {
-                    f64::from(u8::from(pairs[i][place] as usize == j))
-                })
-            };
-            let hidden = one(0).dot(&e).dot(&left) + &l + one(1).dot(&e).dot(&right) + &r;
-            let f = hidden.mapv(|v| value(sigma, v)).dot(&readout);
-            check(&target, by_definition(Loss::CrossEntropy, &f, &y), |s| {
-                let pairs: Vec<_> = s.iter().map(|&i| pairs[i]).collect();
-                of(&pairs, &y.select(Axis(0), s))
-            });
-        }
-    }
-
-    /// One unit of weight 1 on each of two inputs and the identity: outputs are inputs.
-    #[test]
-    fn outputs_and_accuracies() {
-        let x = array![[1.0, -2.0], [3.0, 1.0], [0.5, 0.7], [-4.0, 3.0]];
-        let y = array![[1.0, 0.0], [1.0, 0.0], [1.0, 0.0], [0.0, 1.0]];
-        let rows = array![[1.0, 0.0, 0.0, 1.0], [0.0, 1.0, 1.0, 0.0]];
-        for (loss, expected) in [
-            (Loss::CrossEntropy, [0.75, 0.25]),
-            (Loss::BinaryCrossEntropy, [0.75, 0.25]),
-            (Loss::MeanSquaredError, [0.625, 0.375]),
-        ] {
-            let target = FeedForward::new(
-                &[2, 2],
-                Activation::Identity,
-                false,
-                loss,
-                x.view(),
-                y.view(),
-            )
-            .expect("fits");
-            for mut target in [target.clone(), target.single_precision()] {
-                let outputs = target.outputs(rows.view());
-                let x = x.mapv(|v| f64::from(v as f32));
-                approx::assert_abs_diff_eq!(outputs.index_axis(Axis(0), 0), x, epsilon = 1e-7);
-                approx::assert_abs_diff_eq!(outputs[[1, 3, 0]], 3.0);
-                assert_eq!(target.accuracy(rows.view()), expected, "{loss:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn bad_input_is_named() {
-        let (x, y) = (wave(5, 3, 0.0), labels(5, 2));
-        let message = |widths: &[usize], loss, x: &Array2<f64>, y: &Array2<f64>| {
-            FeedForward::new(widths, Activation::Relu, true, loss, x.view(), y.view())
-                .expect_err("refused")
-                .to_string()
-        };
-        let mse = Loss::MeanSquaredError;
-        assert!(message(&[3], mse, &x, &y).starts_with("widths are [3];"));
-        assert!(message(&[3, 0, 2], mse, &x, &y).starts_with("widths are [3, 0, 2];"));
-        assert_eq!(
-            message(&[4, 2], mse, &x, &y),
-            "inputs have shape (5, 3), expected (5, 4)"
-        );
-        assert_eq!(
-            message(&[3, 2], mse, &x, &labels(4, 2)),
-            "labels have shape (4, 2), expected (5, 2)"
-        );
-        assert_eq!(
-            message(&[3, 2], mse, &wave(0, 3, 0.0), &labels(0, 2)),
-            "there are no samples"
-        );
-        let nan = x.mapv(|v| if v > 0.9 { f64::NAN } else { v });
-        assert_eq!(
-            message(&[3, 2], mse, &nan, &y),
-            "inputs hold a value that is not finite"
-        );
-        assert!(message(&[3, 2], Loss::CrossEntropy, &x, &(&y * 2.0)).contains("of sample 0"));
-        let pairs = FeedForward::embedding(
-            [3, 2, 2],
-            Activation::Gelu,
-            mse,
-            &[[0, 1], [3, 0]],
-            y.view(),
-        );
-        assert_eq!(
-            pairs.expect_err("refused").to_string(),
-            "pair 1 is [3, 0]; expected both below 3"
-        );
-        let tied = FeedForward::tied_autoencoder(0, mse, x.view(), x.view());
-        assert!(matches!(tied, Err(FeedForwardError::Widths(_))));
-    }
-}
+mod tests;

@@ -5,8 +5,9 @@
 
 use multiversion::multiversion;
 
-use super::network::sum_of_each;
+use super::layer::{scale_by, sum_of_each};
 use crate::targets::activation::Activation;
+use crate::targets::blocks::BLOCK;
 use crate::targets::elementary::Elementary;
 use crate::targets::matrix_product::{Matrix, Size, multiply, product};
 
@@ -46,6 +47,8 @@ pub(super) struct Tables<T> {
     embedding: Matrix<T>,
     /// For the second of a pair, then for the first, as in a row.
     sides: [Side<T>; 2],
+    /// Of the activation, `[BLOCK, n_hidden]`, later the derivative by what it was given.
+    slopes: Matrix<T>,
     embedding_grad: Matrix<T>,
     weight_grad: Matrix<T>,
 }
@@ -80,13 +83,10 @@ impl<T: Elementary> Tables<T> {
             shape,
             embedding: Matrix::zeros(modulus, width),
             sides: [side.clone(), side],
+            slopes: Matrix::zeros(BLOCK, n_hidden),
             embedding_grad: Matrix::zeros(modulus, width),
             weight_grad: Matrix::zeros(width, n_hidden),
         }
-    }
-
-    pub fn activation(&self) -> Activation {
-        self.shape.activation
     }
 
     /// Forms the tables; `back`: what the way back needs, too.
@@ -121,27 +121,46 @@ impl<T: Elementary> Tables<T> {
         }
     }
 
-    /// The sum of the rows that a pair names.
-    pub fn gather(&self, pair: [u32; 2], out: &mut [T]) {
-        let [a, b] = pair.map(|v| v as usize);
+    /// What comes out for the pairs in `block`.
+    pub fn forward(&mut self, pairs: &[[u32; 2]], block: &[usize], out: &mut Matrix<T>) {
         let [right, left] = &self.sides;
-        sum(out, left.table.row(a), right.table.row(b));
+        for (i, &sample) in block.iter().enumerate() {
+            let [a, b] = pairs[sample].map(|v| v as usize);
+            sum(out.row_mut(i), left.table.row(a), right.table.row(b));
+        }
+        let used = block.len() * out.stride;
+        let slopes = &mut self.slopes.values[..used];
+        self.shape.activation.apply(&mut out.values[..used], slopes);
     }
 
-    /// Forgets the derivatives by the tables, unless more are to be added.
-    pub fn clear_unless(&mut self, add: bool) {
+    /// The derivatives by the tables from those by what came out: in the place of what there is, or added to it.
+    pub fn backward(
+        &mut self,
+        pairs: &[[u32; 2]],
+        block: &[usize],
+        by_outputs: &Matrix<T>,
+        add: bool,
+    ) {
+        let used = block.len() * by_outputs.stride;
+        let by_outputs = &by_outputs.values[..used];
+        match self.shape.activation {
+            Activation::Identity => self.slopes.values[..used].copy_from_slice(by_outputs),
+            _ => scale_by(&mut self.slopes.values[..used], by_outputs),
+        }
         if !add {
             for side in &mut self.sides {
                 side.grad.values.fill(T::default());
             }
         }
-    }
-
-    /// Adds a sample's derivative to those by the rows that its pair names.
-    pub fn scatter(&mut self, pair: [u32; 2], grad: &[T]) {
-        let [a, b] = pair.map(|v| v as usize);
         let [right, left] = &mut self.sides;
-        add_to_both(left.grad.row_mut(a), right.grad.row_mut(b), grad);
+        for (i, &sample) in block.iter().enumerate() {
+            let [a, b] = pairs[sample].map(|v| v as usize);
+            add_to_both(
+                left.grad.row_mut(a),
+                right.grad.row_mut(b),
+                self.slopes.row(i),
+            );
+        }
     }
 
     /// Writes `scale` times the derivatives by the parameters.

@@ -2,37 +2,32 @@
 
 use std::sync::Arc;
 
-use multiversion::multiversion;
 use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2};
 
 use super::embedding::{Embedding, Tables};
+use super::encoder::{Encoder, Transformer};
+use super::layer::{Layer, Values, scale_by};
 use crate::target::Batch;
 use crate::targets::activation::Activation;
 use crate::targets::blocks::{BLOCK, each_row, take};
 use crate::targets::elementary::Elementary;
 use crate::targets::loss::Loss;
-use crate::targets::matrix_product::{Matrix, Size, multiply, product};
-
-/// `h -> σ(h W + b)`, by where its parameters lie in a row.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Layer {
-    pub n_in: usize,
-    pub n_out: usize,
-    /// Where `W` begins.
-    pub weight: usize,
-    /// Whether `W` lies there as `[n_out, n_in]`, not as `[n_in, n_out]`.
-    pub transposed: bool,
-    /// Where `b` begins.
-    pub bias: Option<usize>,
-    pub activation: Activation,
-}
+use crate::targets::matrix_product::Matrix;
 
 /// What samples go through.
 #[derive(Debug, Clone)]
 pub(super) struct Shape {
-    pub embedding: Option<Embedding>,
+    pub start: Start,
     pub layers: Vec<Layer>,
     pub n_params: usize,
+}
+
+/// Where the inputs of the first layer come from.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Start {
+    Data,
+    Embedding(Embedding),
+    Transformer(Transformer),
 }
 
 impl Shape {
@@ -66,15 +61,24 @@ pub(super) struct Network<T> {
     work: Work<T>,
 }
 
+/// How the inputs of the first layer are made.
+#[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "there is one of it")]
+enum Stage<T> {
+    Data,
+    Tables(Tables<T>),
+    Encoder(Encoder<T>),
+}
+
 /// Where a block of samples is evaluated.
 #[derive(Debug, Clone)]
 struct Work<T> {
     /// Which samples.
     block: Vec<usize>,
-    tables: Option<Tables<T>>,
-    /// What goes into the first layer, `[BLOCK, n_in]`; of an embedding, with the slopes of its activation, later the derivative by what that was given.
+    start: Stage<T>,
+    /// What goes into the first layer, `[BLOCK, n_in]`, and the derivative by it.
     inputs: Matrix<T>,
-    input_slopes: Matrix<T>,
+    inputs_grad: Matrix<T>,
     layers: Vec<Values<T>>,
     /// The derivative by an activation's result.
     back: Vec<T>,
@@ -82,51 +86,26 @@ struct Work<T> {
     mean: Vec<f64>,
 }
 
-/// The values of a layer.
-#[derive(Debug, Clone)]
-struct Values<T> {
-    /// `W`, `[n_in, n_out]`, its transpose, and `b`, padded like a row of `W`.
-    weight: Matrix<T>,
-    transpose: Matrix<T>,
-    bias: Matrix<T>,
-    /// `σ(h W + b)`, `[BLOCK, n_out]`.
-    outputs: Matrix<T>,
-    /// `σ'(h W + b)`, later the derivative by `h W + b`.
-    slopes: Matrix<T>,
-    /// The derivatives by `W`, as it lies in a row, and by `b`.
-    weight_grad: Matrix<T>,
-    bias_grad: Matrix<T>,
-}
-
 impl<T: Elementary> Work<T> {
     fn new(shape: &Shape) -> Self {
-        let values = |layer: &Layer| {
-            let Layer { n_in, n_out, .. } = *layer;
-            let (weight, transpose) = (Matrix::zeros(n_in, n_out), Matrix::zeros(n_out, n_in));
-            Values {
-                weight_grad: match layer.transposed {
-                    true => transpose.clone(),
-                    false => weight.clone(),
-                },
-                weight,
-                transpose,
-                bias: Matrix::zeros(1, n_out),
-                outputs: Matrix::zeros(BLOCK, n_out),
-                slopes: Matrix::zeros(BLOCK, n_out),
-                bias_grad: Matrix::zeros(1, n_out),
-            }
-        };
         let inputs = Matrix::zeros(BLOCK, shape.layers[0].n_in);
-        let layers: Vec<_> = shape.layers.iter().map(values).collect();
+        let layers: Vec<_> = shape
+            .layers
+            .iter()
+            .map(|&l| Values::new(l, BLOCK))
+            .collect();
         let widest = layers.iter().map(|v| v.outputs.values.len()).max();
-        let widest = widest.unwrap_or(0).max(inputs.values.len());
         Self {
             block: Vec::with_capacity(BLOCK),
-            tables: shape.embedding.map(Tables::new),
-            input_slopes: inputs.clone(),
+            start: match shape.start {
+                Start::Data => Stage::Data,
+                Start::Embedding(shape) => Stage::Tables(Tables::new(shape)),
+                Start::Transformer(shape) => Stage::Encoder(Encoder::new(shape)),
+            },
+            inputs_grad: inputs.clone(),
             inputs,
             layers,
-            back: vec![T::default(); widest],
+            back: vec![T::default(); widest.unwrap_or(0)],
             mean: vec![0.0; shape.n_outputs()],
         }
     }
@@ -184,73 +163,39 @@ impl<T: Elementary> Network<T> {
 
     /// Takes the parameters; their transposes, too, if there is a way back.
     fn load(&mut self, w: &[f64], back: bool) {
-        if let Some(tables) = &mut self.work.tables {
-            tables.load(w, back);
+        match &mut self.work.start {
+            Stage::Data => {}
+            Stage::Tables(tables) => tables.load(w, back),
+            Stage::Encoder(encoder) => encoder.load(w, back),
         }
-        let from_data = self.work.tables.is_none();
-        let layers = self.shape.layers.iter().zip(&mut self.work.layers);
-        for (k, (layer, values)) in layers.enumerate() {
-            let stored = &w[layer.weight..][..layer.n_in * layer.n_out];
-            let back = back && !(k == 0 && from_data);
-            if layer.transposed {
-                values.weight.load_transposed(stored, layer.n_in);
-                if back {
-                    values.transpose.load(stored, layer.n_in);
-                }
-            } else {
-                values.weight.load(stored, layer.n_out);
-                if back {
-                    values.transpose.load_transposed(stored, layer.n_out);
-                }
-            }
-            if let Some(bias) = layer.bias {
-                let n = layer.n_out;
-                values.bias.load(&w[bias..][..n], n);
-            }
+        let from_data = matches!(self.work.start, Stage::Data);
+        for (k, values) in self.work.layers.iter_mut().enumerate() {
+            values.load(w, back && !(k == 0 && from_data));
         }
     }
 
     /// Sends the samples in `block` through the layers.
     fn forward(&mut self) {
         let work = &mut self.work;
-        let n = work.block.len();
-        match (&self.samples.inputs, &work.tables) {
-            (Inputs::Pairs(pairs), Some(tables)) => {
-                for (i, &sample) in work.block.iter().enumerate() {
-                    tables.gather(pairs[sample], work.inputs.row_mut(i));
-                }
-                let used = n * work.inputs.stride;
-                let slopes = &mut work.input_slopes.values[..used];
-                let activation = tables.activation();
-                activation.apply(&mut work.inputs.values[..used], slopes);
+        let (block, inputs) = (&work.block, &mut work.inputs);
+        match (&self.samples.inputs, &mut work.start) {
+            (Inputs::Pairs(pairs), Stage::Tables(tables)) => tables.forward(pairs, block, inputs),
+            (Inputs::Pairs(pairs), Stage::Encoder(encoder)) => {
+                encoder.forward(pairs, block, inputs);
             }
             (Inputs::Dense(x), _) => {
                 let n_inputs = self.shape.layers[0].n_in;
-                for (i, &sample) in work.block.iter().enumerate() {
+                for (i, &sample) in block.iter().enumerate() {
                     let x = &x[sample * n_inputs..][..n_inputs];
-                    work.inputs.row_mut(i)[..n_inputs].copy_from_slice(x);
+                    inputs.row_mut(i)[..n_inputs].copy_from_slice(x);
                 }
             }
-            (Inputs::Pairs(_), None) => unreachable!("pairs are read by an embedding"),
+            (Inputs::Pairs(_), Stage::Data) => unreachable!("pairs are read by an embedding"),
         }
-        for (k, layer) in self.shape.layers.iter().enumerate() {
+        for k in 0..work.layers.len() {
             let (before, after) = work.layers.split_at_mut(k);
-            let (h, values) = (before.last(), &mut after[0]);
-            let h = h.map_or(&work.inputs, |below| &below.outputs);
-            let size = Size {
-                rows: n,
-                inner: layer.n_in,
-                columns: layer.n_out,
-            };
-            let used = n * values.outputs.stride;
-            let outputs = &mut values.outputs.values[..used];
-            product(size, h.plain(), &values.weight.values, outputs);
-            if layer.bias.is_some() {
-                add_to_each(outputs, &values.bias.values);
-            }
-            layer
-                .activation
-                .apply(outputs, &mut values.slopes.values[..used]);
+            let h = before.last().map_or(&work.inputs, |below| &below.outputs);
+            after[0].forward(h, work.block.len());
         }
     }
 
@@ -270,89 +215,55 @@ impl<T: Elementary> Network<T> {
 
     /// The sum of the derivatives over the block's samples, after their losses: in the place of what there is, or added to it.
     fn backward(&mut self, add: bool) {
-        let (shape, work) = (&self.shape, &mut self.work);
+        let work = &mut self.work;
         let n = work.block.len();
         let last = work.layers.last_mut().expect("a layer");
-        match shape.layers[shape.layers.len() - 1].activation {
+        match last.layer.activation {
             Activation::Identity => std::mem::swap(&mut last.outputs, &mut last.slopes),
             _ => scale_by(&mut last.slopes.values, &last.outputs.values),
         }
-        for (k, layer) in shape.layers.iter().enumerate().rev() {
-            let Layer { n_in, n_out, .. } = *layer;
+        for k in (0..work.layers.len()).rev() {
             let (before, after) = work.layers.split_at_mut(k);
-            let (values, below) = (&mut after[0], before.last_mut());
-            let (h, slopes) = match below {
-                Some(below) => (&below.outputs, &mut below.slopes),
-                None => (&work.inputs, &mut work.input_slopes),
-            };
-            let derivative = &values.slopes;
-            let sums = |rows, columns| Size {
-                rows,
-                inner: n,
-                columns,
-            };
-            let (size, left, right) = match layer.transposed {
-                true => (sums(n_out, n_in), derivative, h),
-                false => (sums(n_in, n_out), h, derivative),
-            };
-            let weight_grad = &mut values.weight_grad.values;
-            multiply(size, left.transposed(), &right.values, weight_grad, add);
-            if layer.bias.is_some() {
-                let used = n * derivative.stride;
-                let each = &derivative.values[..used];
-                sum_of_each(&mut values.bias_grad.values, each, add);
-            }
-            let activation = match (k, &work.tables) {
-                (0, None) => continue,
-                (0, Some(tables)) => tables.activation(),
-                _ => shape.layers[k - 1].activation,
-            };
-            let size = Size {
-                rows: n,
-                inner: n_out,
-                columns: n_in,
-            };
-            let transpose = &values.transpose.values;
-            if activation == Activation::Identity {
-                product(size, derivative.plain(), transpose, &mut slopes.values);
-            } else {
-                let used = n * slopes.stride;
-                product(size, derivative.plain(), transpose, &mut work.back);
-                scale_by(&mut slopes.values[..used], &work.back[..used]);
+            let values = &mut after[0];
+            match before.last_mut() {
+                Some(below) => {
+                    values.sum(&below.outputs, n, add);
+                    let slopes = &mut below.slopes;
+                    if below.layer.activation == Activation::Identity {
+                        values.back(n, &mut slopes.values, false);
+                    } else {
+                        let used = n * slopes.stride;
+                        values.back(n, &mut work.back, false);
+                        scale_by(&mut slopes.values[..used], &work.back[..used]);
+                    }
+                }
+                None => values.sum(&work.inputs, n, add),
             }
         }
-        if let (Some(tables), Inputs::Pairs(pairs)) = (&mut work.tables, &self.samples.inputs) {
-            tables.clear_unless(add);
-            for (i, &sample) in work.block.iter().enumerate() {
-                tables.scatter(pairs[sample], work.input_slopes.row(i));
-            }
+        let (first, grad) = (&work.layers[0], &mut work.inputs_grad);
+        let Inputs::Pairs(pairs) = &self.samples.inputs else {
+            return;
+        };
+        first.back(n, &mut grad.values, false);
+        match &mut work.start {
+            Stage::Data => {}
+            Stage::Tables(tables) => tables.backward(pairs, &work.block, grad, add),
+            Stage::Encoder(encoder) => encoder.backward(pairs, &work.block, grad, add),
         }
     }
 
     /// Writes `scale` times the sums of [`Self::backward`].
     fn write(&mut self, scale: f64, grad: &mut [f64]) {
-        if let Some(tables) = &mut self.work.tables {
-            tables.write(scale, grad);
+        match &mut self.work.start {
+            Stage::Data => {}
+            Stage::Tables(tables) => tables.write(scale, grad),
+            Stage::Encoder(encoder) => encoder.write(scale, grad),
         }
-        for (k, (layer, values)) in self.shape.layers.iter().zip(&self.work.layers).enumerate() {
-            let n_columns = if layer.transposed {
-                layer.n_in
-            } else {
-                layer.n_out
-            };
-            let out = &mut grad[layer.weight..][..layer.n_in * layer.n_out];
+        for (k, values) in self.work.layers.iter().enumerate() {
             let shared = self.shape.layers[..k]
                 .iter()
-                .any(|l| l.weight == layer.weight);
-            if shared {
-                values.weight_grad.add_to(scale, n_columns, out);
-            } else {
-                values.weight_grad.write_to(scale, n_columns, out);
-            }
-            if let Some(bias) = layer.bias {
-                let out = &mut grad[bias..][..layer.n_out];
-                values.bias_grad.write_to(scale, layer.n_out, out);
-            }
+                .any(|l| l.weight == values.layer.weight);
+            values.write(scale, shared, grad);
         }
     }
 
@@ -448,35 +359,5 @@ impl<T: Elementary> Network<T> {
             let out = &mut out[from * n_outputs..(from + n) * n_outputs];
             network.outputs().write_to(1.0, n_outputs, out);
         });
-    }
-}
-
-/// Adds one row to each.
-#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
-fn add_to_each<T: Elementary>(rows: &mut [T], row: &[T]) {
-    for own in rows.chunks_exact_mut(row.len()) {
-        for (own, &v) in own.iter_mut().zip(row) {
-            *own = *own + v;
-        }
-    }
-}
-
-/// The sum of rows: in the place of what there is, or added to it.
-#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
-pub(super) fn sum_of_each<T: Elementary>(sum: &mut [T], rows: &[T], add: bool) {
-    if !add {
-        sum.fill(T::default());
-    }
-    for row in rows.chunks_exact(sum.len()) {
-        for (sum, &v) in sum.iter_mut().zip(row) {
-            *sum = *sum + v;
-        }
-    }
-}
-
-#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
-fn scale_by<T: Elementary>(values: &mut [T], by: &[T]) {
-    for (v, &by) in values.iter_mut().zip(by) {
-        *v = *v * by;
     }
 }
