@@ -289,3 +289,82 @@ fn below(x: f64) -> f64 {
     let sum: f64 = (0..=n).map(at).sum();
     0.5 - sum * step / 3.0 / std::f64::consts::TAU.sqrt()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn around(polygon: &Polygon, nbeta: f64) -> Around<'_> {
+        Around {
+            polygon,
+            n_features: 6,
+            nbeta,
+            gamma: 1.0,
+            at_polygon: false,
+            held: false,
+        }
+    }
+
+    /// The vertices in their order, whatever the rotation and some noise; a reflection is another part.
+    #[test]
+    fn points_descend_to_their_shapes() {
+        let target = UniformAutoencoder::new(6, 2, 2).expect("a target");
+        let mut random = rng(1, Purpose::Data, 0, 0);
+        for phase in [(4, 2), (5, 0), (5, 1), (6, 0)] {
+            let w = row(&Polygon::new(6, phase.0, phase.1).expect("a polygon"));
+            let mut rows = Array2::zeros((3, 18));
+            for (i, mut out) in rows.rows_mut().into_iter().enumerate() {
+                out.assign(&turned(&w, 6, 2.0 * i as f64));
+                out.mapv_inplace(|w| w + 0.02 * normal(&mut random));
+            }
+            rows.row_mut(2)
+                .slice_mut(ndarray::s![6..12])
+                .mapv_inplace(|y| -y);
+            let found = shapes(&target, rows, 1).expect("shapes");
+            let vertices: Vec<usize> = (0..phase.0 as usize).collect();
+            for shape in &found[..2] {
+                assert_eq!((shape.phase(), &shape.vertices), (phase, &vertices));
+            }
+            assert_eq!(found[2].phase(), phase);
+            assert_ne!(found[2].vertices, vertices);
+        }
+    }
+
+    #[test]
+    fn parts_are_counted() {
+        let counts = [(4, 0), (4, 1), (5, 0), (5, 1), (6, 0)].map(|phase| n_parts(6, phase));
+        assert_eq!(counts, [90.0, 180.0, 144.0, 144.0, 120.0]);
+    }
+
+    /// Laplace's constants against the integrals, far out: two routes that share the Hessian alone, and the flat region not even that.
+    #[test]
+    fn constants_are_those_of_the_integrals() {
+        let n = 1e8;
+        for phase in [(5, 0), (5, 1), (6, 0)] {
+            let polygon = Polygon::new(6, phase.0, phase.1).expect("a polygon");
+            let found = around(&polygon, n)
+                .propose(20_000, 3, 0)
+                .expect("proposals");
+            let weights: Vec<f64> = found.log_weights.iter().map(|log| log.exp()).collect();
+            let count = weights.len() as f64;
+            let mean = weights.iter().sum::<f64>() / count;
+            let square = weights.iter().map(|w| w * w).sum::<f64>() / count;
+            let error = ((square / (mean * mean) - 1.0) / count).sqrt();
+            // the weights lack the prior's norm of all parameters
+            let log = mean.ln() + n_parts(6, phase).ln() - 9.0 * std::f64::consts::TAU.ln();
+            let lambda = polygon.learning_coefficient().lambda_f64();
+            let exact = -constant(6, &polygon, phase).expect("a constant") - lambda * n.ln();
+            // the edge of the flat region is as wide as n^(-1/3) of it
+            assert!(
+                error < 0.015 && (log - exact).abs() < 4.4 * error + 0.02,
+                "{phase:?}: {log} {exact} {error}"
+            );
+        }
+    }
+
+    #[test]
+    fn normal_tails() {
+        assert!((below(0.0) - 0.5).abs() < 1e-15);
+        assert!((below(-1.0) - 0.158_655_253_931_457).abs() < 1e-10);
+    }
+}

@@ -215,3 +215,35 @@ pub fn section(store: &Store, settings: &Rescaling, outcome: &[At]) -> anyhow::R
         ..Section::default()
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use slt_sampler::Target;
+
+    /// The same function, and so the same loss, at the weights and around them.
+    #[test]
+    fn rescaled_networks_are_one_function() {
+        let settings = Rescaling {
+            widths: [3, 4, 2],
+            n_inputs_drawn: 20,
+            nbeta: 100.0,
+            gammas: vec![1.0, 10.0],
+            factors: vec![1.0, 8.0],
+            relative_error: 0.1,
+            max_gradients: 1,
+            seed: 1,
+        };
+        let (mut target, w) = network(&settings).expect("a network");
+        let mut loss_at = |w: Array1<f64>| {
+            let mut loss = [f64::NAN];
+            target.loss(w.insert_axis(ndarray::Axis(0)).view(), &mut loss);
+            loss[0]
+        };
+        let moved = w.mapv(|w| 1.1 * w + 0.05);
+        let before = loss_at(moved.clone());
+        assert!(loss_at(w.clone()) < 1e-28 && before > 1e-3);
+        let after = loss_at(rescaled(&settings, moved.view(), 8.0));
+        assert!((after / before - 1.0).abs() < 1e-12, "{after} {before}");
+    }
+}

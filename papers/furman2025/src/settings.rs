@@ -221,8 +221,9 @@ pub struct Trajectories {
     pub n_features: usize,
     pub n_samples: usize,
     pub n_models: u64,
-    /// Standard deviation of the noise on the 4-gon that they begin with.
+    /// Standard deviation of the noise on the weights that they begin with, and on the biases.
     pub noise: f64,
+    pub bias_noise: f64,
     pub seed: u64,
     pub plan: TrainPlan,
     pub sampling: Sampling,
@@ -239,7 +240,6 @@ pub struct Benchmark {
     pub samplers: Vec<Sampler>,
     /// Its kernel and step size are not used.
     pub sampling: Sampling,
-    pub automatic: Option<Automatic>,
 }
 
 /// A sampler and its step sizes.
@@ -249,19 +249,6 @@ pub struct Sampler {
     pub name: String,
     pub kernel: Kernel,
     pub steps: Vec<f64>,
-}
-
-/// What slt's own settings are chosen from.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Automatic {
-    /// Of the first networks alone.
-    pub n_networks: u64,
-    /// Standard error of an estimate, as a share of it.
-    pub relative_error: f64,
-    /// Gradients of single chains for one estimate.
-    pub max_gradients: u64,
-    pub seed: u64,
 }
 
 /// A ReLU network whose layers are rescaled.
@@ -331,6 +318,7 @@ impl Trajectories {
         at_least("[trajectories] n_models", self.n_models, 1)?;
         at_least("[trajectories] n_samples", self.n_samples as u64, 2)?;
         positive("[trajectories] noise", self.noise)?;
+        positive("[trajectories] bias_noise", self.bias_noise)?;
         self.plan
             .check(self.n_samples)
             .context("[trajectories.plan]")?;
@@ -353,16 +341,6 @@ impl Benchmark {
             increasing(&format!("steps of {}", sampler.name), &sampler.steps)?;
         }
         self.sampling.plan(self.class.n_samples())?;
-        if let Some(own) = &self.automatic {
-            share("automatic.relative_error", own.relative_error)?;
-            at_least("automatic.max_gradients", own.max_gradients, 1)?;
-            ensure!(
-                (1..=self.n_networks).contains(&own.n_networks),
-                "automatic.n_networks is {}; expected 1 to n_networks, {}",
-                own.n_networks,
-                self.n_networks
-            );
-        }
         Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! Training the toy model of superposition: plateaus of the loss at the energies of k-gons, and λ̂ along the way.
 
 use ndarray::{Array1, Array2, ArrayView1, Axis as ArrayAxis, stack};
+use rand::RngExt;
 use serde::{Deserialize, Serialize};
 use slt_report::{
     Axis, Colour, Figure, FigureRef, Layer, Legend, Obtained, Panel, Progress, Section, Store,
@@ -13,9 +14,10 @@ use slt_training::Training;
 
 use crate::exact;
 use crate::normal::normal;
-use crate::polygons::row;
 use crate::settings::Trajectories;
 
+/// Of the two columns that a training begins with.
+const LENGTH: f64 = 0.9;
 /// Share of a k-gon's energy within which a checkpoint is on its plateau.
 const NEAR: f64 = 0.01;
 
@@ -34,18 +36,24 @@ pub fn run(store: &Store, settings: &Trajectories) -> anyhow::Result<Vec<Traject
         .result)
 }
 
-/// A 4-gon with dead biases of 0 and noise on everything.
-fn start(settings: &Trajectories, stream: u64) -> anyhow::Result<Array1<f64>> {
+/// Two opposite columns in a random direction, little noise on all columns, and more on the biases.
+fn start(settings: &Trajectories, stream: u64) -> Array1<f64> {
     let c = settings.n_features;
-    let mut w = row(&Polygon::new(c as u32, 4, 0)?);
     let mut random = rng(settings.seed, Purpose::Initialisation, stream, 0);
-    for (j, w) in w.iter_mut().enumerate() {
-        if j >= 2 * c {
-            *w = 0.0;
+    let sd = |j: usize| {
+        if j < 2 * c {
+            settings.noise
+        } else {
+            settings.bias_noise
         }
-        *w += settings.noise * normal(&mut random);
+    };
+    let mut w: Array1<f64> = (0..3 * c).map(|j| sd(j) * normal(&mut random)).collect();
+    let angle = std::f64::consts::TAU * random.random::<f64>();
+    for (i, sign) in [(0, LENGTH), (1, -LENGTH)] {
+        w[i] += sign * angle.cos();
+        w[c + i] += sign * angle.sin();
     }
-    Ok(w)
+    w
 }
 
 fn compute(settings: &Trajectories) -> anyhow::Result<Vec<Trajectory>> {
@@ -59,7 +67,7 @@ fn compute(settings: &Trajectories) -> anyhow::Result<Vec<Trajectory>> {
     let streams: Vec<u64> = (0..settings.n_models).collect();
     let mut rows = Array2::zeros((n_models, 3 * c));
     for (mut row, &stream) in rows.rows_mut().into_iter().zip(&streams) {
-        row.assign(&start(settings, stream)?);
+        row.assign(&start(settings, stream));
     }
     let plan = &settings.plan;
     let n_threads = std::thread::available_parallelism().map_or(1, usize::from);
@@ -254,7 +262,7 @@ pub fn section(
     Ok(Section {
         heading: "9. Superposition in training".into(),
         text: vec![format!(
-            "{} trainings of the model with {} features by gradient descent from a noisy 4-gon, on {} evenly spaced samples; λ̂ by SGLD on the expected loss, {} chains of {} steps.",
+            "{} trainings of the model with {} features by gradient descent from two opposite columns, on {} evenly spaced samples; λ̂ by SGLD on the expected loss, {} chains of {} steps.",
             outcome.len(),
             settings.n_features,
             settings.n_samples,
@@ -268,4 +276,20 @@ pub fn section(
         }],
         ..Section::default()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plateaus_are_the_energies() {
+        let known = plateaus(6).expect("polygons");
+        let names: Vec<&str> = known.iter().map(|(name, _, _)| name.as_str()).collect();
+        assert_eq!(names, ["4", "4+", "4++", "5", "5+", "6"]);
+        // apart by more than twice the width of a plateau
+        let mut energies: Vec<f64> = known.iter().map(|&(_, energy, _)| energy).collect();
+        energies.sort_by(f64::total_cmp);
+        assert!(energies.windows(2).all(|e| e[1] / e[0] > 1.0 + 2.0 * NEAR));
+    }
 }
