@@ -75,6 +75,11 @@ impl Estimate {
         }
         Ok(Self { mean, mcse, n })
     }
+
+    /// The spread `s` across replicates, in the units of `mean`.
+    pub fn sd(&self) -> f64 {
+        self.mcse * (self.n as f64).sqrt()
+    }
 }
 
 impl fmt::Display for Estimate {
@@ -100,6 +105,7 @@ mod tests {
             (4.0, (20.0 / 3.0 / 4.0_f64).sqrt(), 4)
         );
         assert_eq!(format!("{e:.2}"), "4.00 ± 1.29 (n = 4)");
+        assert_eq!(e.sd(), (20.0 / 3.0_f64).sqrt());
     }
 
     #[test]

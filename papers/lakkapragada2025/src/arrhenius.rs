@@ -10,7 +10,7 @@ use slt_report::{
 use slt_sampler::stream::{Purpose, rng};
 use slt_sampler::targets::{Activation, FeedForward, Loss};
 use slt_sampler::{Points, Target, estimate};
-use slt_stats::{LeastSquares, line, quantile, rank_correlation};
+use slt_stats::{Estimate, LeastSquares, line, quantile, rank_correlation};
 use slt_training::{Init, Training, initial_rows};
 
 use crate::barrier::{Crossing, rows};
@@ -317,13 +317,6 @@ fn needed(correlation: f64) -> f64 {
     (z / correlation.abs().atanh()).powi(2) + 3.0
 }
 
-fn moments(values: &[f64]) -> (f64, f64) {
-    let n = values.len() as f64;
-    let mean = values.iter().sum::<f64>() / n;
-    let variance = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1.0);
-    (mean, variance.sqrt())
-}
-
 pub fn obtained(settings: &Grokking, models: &[Model]) -> anyhow::Result<Vec<Obtained>> {
     let n = settings.n_train() as f64;
     let kept = Kept::new(models, settings.least_time, n);
@@ -361,9 +354,8 @@ pub fn obtained(settings: &Grokking, models: &[Model]) -> anyhow::Result<Vec<Obt
         rows.extend(ids.map(|id| row(id, f64::NAN, None, Verdict::NotComparable, none.clone())));
         return Ok(rows);
     }
-    let (lambda, lambda_sd) = moments(&kept.lambda);
-    let (time, time_sd) = moments(&kept.log_r);
-    let root = (count as f64).sqrt();
+    let lambda = Estimate::from_replicates(&kept.lambda)?;
+    let time = Estimate::from_replicates(&kept.log_r)?;
     let fit = Kept::line(&kept.log_r, &kept.energy)?;
     let of_fit = |id: &str, i: usize, theirs: f64, note: String| {
         let (value, error) = (fit.coefficients[i], fit.standard_errors[i]);
@@ -379,7 +371,7 @@ pub fn obtained(settings: &Grokking, models: &[Model]) -> anyhow::Result<Vec<Obt
     let drop: Vec<f64> = kept.energy.iter().map(|e| -e).collect();
     let rate = Kept::line(&drop, &kept.log_r)?;
     let interval = bootstrap(&drop, &kept.log_r, settings.seed)?;
-    let (_, energy_sd) = moments(&kept.energy);
+    let energy_sd = Estimate::from_replicates(&kept.energy)?.sd();
     let noise = kept.error.iter().map(|e| e * e).sum::<f64>() / count as f64;
     let reliability = 1.0 - noise / energy_sd.powi(2);
     let correlation = fit.r_squared.sqrt();
@@ -397,20 +389,21 @@ pub fn obtained(settings: &Grokking, models: &[Model]) -> anyhow::Result<Vec<Obt
     rows.extend([
         row(
             "grok-lambda",
-            lambda,
-            Some(lambda_sd / root),
-            Verdict::of_claim((-25.4..=-15.2).contains(&lambda)),
+            lambda.mean,
+            Some(lambda.mcse),
+            Verdict::of_claim((-25.4..=-15.2).contains(&lambda.mean)),
             format!(
-                "mean over the runs, standard deviation {lambda_sd:.1}; theirs are from -25.4 to -15.2: agrees if our mean is. Standard error of one λ̂: {:.1}",
+                "mean over the runs, standard deviation {:.1}; theirs are from -25.4 to -15.2: agrees if our mean is. Standard error of one λ̂: {:.1}",
+                lambda.sd(),
                 (noise / 2.0).sqrt() / n.ln()
             ),
         ),
         row(
             "grok-time",
-            time,
-            Some(time_sd / root),
-            Verdict::of_claim((4.45..=5.45).contains(&time)),
-            format!("mean over the runs, standard deviation {time_sd:.2}; theirs are from 4.45 to 5.45: agrees if our mean is"),
+            time.mean,
+            Some(time.mcse),
+            Verdict::of_claim((4.45..=5.45).contains(&time.mean)),
+            format!("mean over the runs, standard deviation {:.2}; theirs are from 4.45 to 5.45: agrees if our mean is", time.sd()),
         ),
         of_fit(
             "arrhenius-slope",
