@@ -199,6 +199,21 @@ pub fn obtained(settings: &Trajectories, outcome: &[Trajectory]) -> anyhow::Resu
             format!("{name}: {mean:.2}, λ = {lambda}")
         })
         .collect();
+    let opposing = if n_falls == 0 {
+        exact::missing("trajectory-opposing".into())
+    } else {
+        exact::claim(
+            "trajectory-opposing",
+            n_rises as f64 / n_falls as f64,
+            n_rises == n_falls,
+            format!(
+                "{n_falls} falls of the loss from one plateau to the next; mean λ̂ at nβ = {:.0}, γ = {}: {}",
+                default_nbeta(settings.n_samples)?,
+                settings.sampling.gamma,
+                estimates.join("; ")
+            ),
+        )
+    };
     Ok(vec![
         exact::claim(
             "trajectory-plateaus",
@@ -209,17 +224,7 @@ pub fn obtained(settings: &Trajectories, outcome: &[Trajectory]) -> anyhow::Resu
                 shown.join(", ")
             ),
         ),
-        exact::claim(
-            "trajectory-opposing",
-            n_rises as f64 / n_falls as f64,
-            n_falls > 0 && n_rises == n_falls,
-            format!(
-                "{n_falls} falls of the loss from one plateau to the next; mean λ̂ at nβ = {:.0}, γ = {}: {}",
-                default_nbeta(settings.n_samples)?,
-                settings.sampling.gamma,
-                estimates.join("; ")
-            ),
-        ),
+        opposing,
     ])
 }
 
