@@ -53,8 +53,6 @@ const GROWTH: f64 = 3.0;
 const LEAST_GROWTH: f64 = 1.5;
 /// Rungs that are fitted at least.
 const LEAST_RUNGS: usize = 8;
-/// Probability of a chi-square below which no law holds on the rungs.
-const LEAST_PROBABILITY: f64 = 0.01;
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -291,7 +289,7 @@ pub fn estimate_scaling<T: Target + Clone + Send + Sync>(
         let mut n_fitted = points.len();
         let fit = loop {
             let fit = fit_scaling_law(&points[points.len() - n_fitted..], max_multiplicity)?;
-            if fit.best.probability() >= LEAST_PROBABILITY || n_fitted <= LEAST_RUNGS {
+            if fit.best.holds() || n_fitted <= LEAST_RUNGS {
                 break fit;
             }
             n_fitted -= 1;

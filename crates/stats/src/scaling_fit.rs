@@ -46,6 +46,8 @@ use statrs::function::gamma::digamma;
 const MAX_MULTIPLICITY: u32 = 5;
 /// What a power falls by, at least, over the range of the data: `e^(−DECAY)`.
 const DECAY: f64 = 4.0;
+/// Probability of a chi-square below which a law does not hold.
+const LEAST_PROBABILITY: f64 = 0.01;
 /// The fastest power.
 const FASTEST_POWER: f64 = 4.0;
 /// Standard deviations of the normal prior of c, and of what it may exceed its bound by.
@@ -133,7 +135,8 @@ impl ScalingFit {
     }
 
     /// The standard error of the best λ with the choice of m in it, `√(Σ_m p_m (error_m² + (λ_m − λ)²))`: each law counts by its
-    /// probability (Burnham and Anderson 2002, *Model selection and multimodel inference*, section 4.3).
+    /// probability (Burnham and Anderson 2002, *Model selection and multimodel inference*, section 4.3). Where the best law is
+    /// refused at 1 %, it is widened by `√(χ²/dof)` (Birge 1932), which is no bound on the error of a wrong law.
     pub fn lambda_error(&self) -> f64 {
         let laws = self.by_multiplicity.iter().zip(self.probabilities());
         let square = |law: &ScalingCandidate| {
@@ -141,7 +144,11 @@ impl ScalingFit {
         };
         // a law of no weight may have an infinite error
         let counted = laws.filter(|(_, p)| *p > 0.0);
-        counted.map(|(law, p)| p * square(law)).sum::<f64>().sqrt()
+        let error = counted.map(|(law, p)| p * square(law)).sum::<f64>().sqrt();
+        if self.best.holds() {
+            return error;
+        }
+        error * (self.best.chi_square / self.best.dof as f64).sqrt()
     }
 }
 
@@ -149,6 +156,11 @@ impl ScalingCandidate {
     /// Probability of a chi-square as large, if the law holds.
     pub fn probability(&self) -> f64 {
         ChiSquared::new(self.dof as f64).map_or(f64::NAN, |law| law.sf(self.chi_square))
+    }
+
+    /// Whether the data do not refuse the law at 1 %. Without degrees of freedom there is nothing to refuse it by.
+    pub fn holds(&self) -> bool {
+        self.dof == 0 || self.probability() >= LEAST_PROBABILITY
     }
 }
 
@@ -748,6 +760,17 @@ mod tests {
         approx::assert_relative_eq!(fit.lambda_error(), square.sqrt(), max_relative = 1e-12);
         // two degrees of freedom: e^(-1)
         approx::assert_relative_eq!(best.probability(), (-1f64).exp(), max_relative = 1e-12);
+        assert!(best.holds() && ScalingCandidate { dof: 0, ..best }.holds());
+        // e^(-9): nine times the variance
+        let chi_square = 18.0;
+        let refused = ScalingCandidate { chi_square, ..best };
+        assert!(!refused.holds());
+        let by_multiplicity = vec![refused];
+        let fit = ScalingFit {
+            best: refused,
+            by_multiplicity,
+        };
+        approx::assert_relative_eq!(fit.lambda_error(), 0.06, max_relative = 1e-12);
     }
 
     /// `w₁²w₂²` on the unit square alone, with m at most 1: the bound holds.
