@@ -31,6 +31,10 @@ pub(super) trait Elementary:
         power + power * rest
     }
 
+    /// The number, or 0 where it is less than `1e-18` (`1e-10` in `f32`), which sums of size 1 do not see. Products of still smaller ones have too small an
+    /// exponent, and arithmetic with such numbers is many times slower: most of a trained network's probabilities are as small.
+    fn or_nothing(self) -> Self;
+
     /// `tanh x`.
     ///
     /// Accuracy: 4 units in the last place, also near 0.
@@ -43,7 +47,7 @@ pub(super) trait Elementary:
 }
 
 macro_rules! elementary {
-    ($t:ident, mantissa: $mantissa:literal, ln2: $ln2:expr, lowest: $lowest:literal, taylor: $taylor:expr,
+    ($t:ident, mantissa: $mantissa:literal, ln2: $ln2:expr, lowest: $lowest:literal, nothing: $nothing:literal, taylor: $taylor:expr,
      one_from: $one_from:literal, end: $end:literal, tail: $tail:expr) => {
         impl Elementary for $t {
             #[inline(always)]
@@ -64,6 +68,11 @@ macro_rules! elementary {
                 let exponent = shifted.to_bits() << $mantissa;
                 let power = <$t>::from_bits(ONE.to_bits().wrapping_add(exponent));
                 (power, r + r * r * q)
+            }
+
+            #[inline(always)]
+            fn or_nothing(self) -> Self {
+                if self < $nothing { 0.0 } else { self }
             }
 
             #[inline(always)]
@@ -103,6 +112,7 @@ elementary!(
     mantissa: 52,
     ln2: [6.931_471_803_691_238e-1, 1.908_214_929_270_587_7e-10],
     lowest: -708.0,
+    nothing: 1e-18,
     taylor: TAYLOR,
     one_from: 20.0,
     end: 39.0,
@@ -113,6 +123,7 @@ elementary!(
     mantissa: 23,
     ln2: [355.0 / 512.0, -2.121_944_4e-4],
     lowest: -87.0,
+    nothing: 1e-10,
     taylor: TAYLOR_SINGLE,
     one_from: 10.0,
     end: 14.0,
@@ -232,6 +243,14 @@ mod tests {
         );
         assert!((-708f64).exp_of_negative() < 1e-307 && (-87f32).exp_of_negative() < 1e-37);
         assert!(f64::NAN.exp_of_negative().is_nan() && f32::NAN.exp_of_negative().is_nan());
+    }
+
+    #[test]
+    fn what_no_sum_sees_is_nothing() {
+        assert_eq!((9e-11f32.or_nothing(), 2e-10f32.or_nothing()), (0.0, 2e-10));
+        assert_eq!((9e-19f64.or_nothing(), 2e-18f64.or_nothing()), (0.0, 2e-18));
+        assert_eq!(1.0 + 500.0 * 1e-10f32, 1.0);
+        assert!(f32::NAN.or_nothing().is_nan() && f64::NAN.or_nothing().is_nan());
     }
 
     #[test]

@@ -186,7 +186,7 @@ fn cross_entropy<T: Elementary>(n_outputs: usize, outputs: &mut [T], wanted: &[T
         }
     }
     for f in outputs.as_flattened_mut() {
-        *f = (*f - top).exp_of_negative();
+        *f = (*f - top).exp_of_negative().or_nothing();
     }
     let mut sums = [0.0; LANES];
     for e in outputs.iter() {
