@@ -48,7 +48,7 @@ impl Engine {
                 Precision::F64 => host,
             }));
         }
-        let target = NetworkTarget::new(network, loss, precision, device, x, y)?;
+        let target = NetworkTarget::of_checked(network, loss, precision, device, x, y);
         Ok(Self::Tensor(target))
     }
 

@@ -46,6 +46,18 @@ impl NetworkTarget {
     ) -> Result<Self, NetworkError> {
         let network = network.into();
         let (x, y) = checked(&network, loss, x.into(), y)?;
+        Ok(Self::of_checked(network, loss, precision, device, x, y))
+    }
+
+    /// The target for what [`checked`] let through.
+    pub(crate) fn of_checked(
+        network: Network,
+        loss: Loss,
+        precision: Precision,
+        device: Device,
+        x: Inputs,
+        y: Array2<f64>,
+    ) -> Self {
         let whole = |a: &Array2<f64>| {
             let values = a.as_slice().expect("standard layout");
             let shape = [1, a.nrows(), a.ncols()];
@@ -60,7 +72,7 @@ impl NetworkTarget {
             )),
         };
         let full = (inputs, whole(&y));
-        Ok(Self {
+        Self {
             segments: segments(&network.parameters()),
             n_params: network.n_params(),
             network,
@@ -70,7 +82,7 @@ impl NetworkTarget {
             x,
             y,
             full,
-        })
+        }
     }
 
     /// The network.

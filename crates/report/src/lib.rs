@@ -36,6 +36,7 @@ pub mod record;
 pub mod store;
 mod svg;
 pub mod table;
+mod together;
 pub mod verdict;
 
 pub use atomic::{WriteError, write_atomic};
@@ -55,4 +56,5 @@ pub use readme::{ReadmeError, replace_block};
 pub use record::Record;
 pub use store::{Store, StoreError};
 pub use table::{Obtained, Row, Table, TableError};
+pub use together::together;
 pub use verdict::Verdict;

@@ -79,6 +79,20 @@ pub struct Obtained {
     pub note: String,
 }
 
+impl Obtained {
+    /// A result without a reference.
+    pub fn new(id: &str, value: f64, mcse: Option<f64>, verdict: Verdict, note: String) -> Self {
+        Self {
+            id: id.into(),
+            value,
+            mcse,
+            reference: None,
+            verdict,
+            note,
+        }
+    }
+}
+
 /// One row.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

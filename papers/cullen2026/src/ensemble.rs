@@ -3,21 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
-use rayon::prelude::*;
 use serde::Serialize;
 use slt_report::{Progress, Store};
 use slt_sampler::targets::QuadraticNetwork;
 use slt_sampler::{Dynamics, Estimates, Llc, Points, Sampling, Target, estimate};
 use slt_training::{Adam, Optimiser, Sgd, TrainError, TrainPlan, Training, train};
-
-/// The results of independent cells, in their order, as many at a time as there are cores.
-pub fn together<C: Send, R: Send>(
-    cells: impl IntoIterator<Item = C>,
-    of: impl Fn(C) -> anyhow::Result<R> + Send + Sync,
-) -> anyhow::Result<Vec<R>> {
-    let cells: Vec<C> = cells.into_iter().collect();
-    cells.into_par_iter().with_max_len(1).map(of).collect()
-}
 
 fn n_threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
@@ -304,16 +294,5 @@ mod tests {
         assert_eq!(numbers, [1, 2, 4, 8, 11]);
         let mut all = Due::new(1.0);
         assert!((1..9).all(|i| all.is(i, false)));
-    }
-
-    #[test]
-    fn results_come_in_the_order_of_their_cells() {
-        let squares = together(0..100_u64, |i| Ok(i * i)).expect("none fails");
-        assert_eq!(squares, (0..100).map(|i| i * i).collect::<Vec<_>>());
-        let refused = together(0..100_u64, |i| {
-            anyhow::ensure!(i != 50, "cell {i}");
-            Ok(())
-        });
-        assert_eq!(refused.expect_err("one fails").to_string(), "cell 50");
     }
 }

@@ -5,12 +5,13 @@ use ndarray::{Array2, Axis as ArrayAxis};
 use serde::{Deserialize, Serialize};
 use slt_report::{
     Axis, Colour, Figure, FigureRef, Layer, Legend, Obtained, Panel, Section, Store, Verdict,
+    together,
 };
 use slt_sampler::targets::QuadraticNetwork;
 use slt_sampler::{Harmonic, Llc, Probes, SpectralSum, Spectrum, Target};
 use slt_stats::Estimate;
 
-use crate::ensemble::{Stored, accuracies, chains, losses, together};
+use crate::ensemble::{Stored, accuracies, chains, losses};
 use crate::measured::column;
 use crate::settings::Grokking;
 use crate::task::mean_and_sd;

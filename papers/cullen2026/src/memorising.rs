@@ -6,6 +6,7 @@ use num_rational::Rational64;
 use serde::{Deserialize, Serialize};
 use slt_report::{
     Axis, Colour, Figure, FigureRef, Layer, Legend, Obtained, Panel, Section, Store, Verdict,
+    together,
 };
 use slt_sampler::targets::QuadraticNetwork;
 use slt_sampler::{Dynamics, Llc, Probes, SpectralSum, Spectrum, Target, quadratic_chain_mean};
@@ -13,7 +14,7 @@ use slt_stats::{Estimate, EstimateError};
 use slt_theory::{LearningCoefficient, ModularAddition, ModularLoss, Phase, critical_n};
 use slt_training::{TrainPlan, Training};
 
-use crate::ensemble::{chains, together, train_in_memory};
+use crate::ensemble::{chains, train_in_memory};
 use crate::grokking::checkpoints;
 use crate::settings::{Grokking, Memorising};
 use crate::task::counted;

@@ -139,14 +139,7 @@ pub fn obtained(settings: &Regimes, outcomes: &[Outcome]) -> Vec<Obtained> {
         .fold(f64::NEG_INFINITY, f64::max);
     let high = switches.iter().map(|s| s.1.1).fold(f64::INFINITY, f64::min);
     let overlaps = |a: (f64, f64), b: (f64, f64)| a.0 <= b.1 && b.0 <= a.1;
-    let row = |id: &str, value: f64, error, verdict, note: String| Obtained {
-        id: id.into(),
-        value,
-        mcse: error,
-        reference: None,
-        verdict,
-        note,
-    };
+    let row = Obtained::new;
     let paper = (PAPER.0 - PAPER.1, PAPER.0 + PAPER.1);
     let found = switches.iter().map(|s| s.1).filter(|&s| overlaps(s, paper));
     let n = switches.len();

@@ -6,12 +6,13 @@ use num_traits::ToPrimitive;
 use serde::{Deserialize, Serialize};
 use slt_report::{
     Axis, Colour, Figure, FigureRef, Layer, Legend, Obtained, Panel, Section, Store, Verdict,
+    together,
 };
 use slt_sampler::{Harmonic, Llc};
 use slt_stats::least_squares;
 use slt_theory::quadratic_theorems::corollary_5_4_v3;
 
-use crate::ensemble::{Stored, accuracies, chains, together};
+use crate::ensemble::{Stored, accuracies, chains};
 use crate::settings::Sizes;
 
 /// The paper's slopes over p, by K, and over K, by p (v1, figures 1 and 2).

@@ -7,7 +7,7 @@ use num_traits::ToPrimitive;
 use serde::{Deserialize, Serialize};
 use slt_report::{
     Axis, Colour, Figure, FigureRef, Layer, Legend, Obtained, Panel, Progress, Section, Store,
-    Verdict,
+    Verdict, together,
 };
 use slt_sampler::targets::{Quadratic, QuadraticNetwork};
 use slt_sampler::{Dynamics, Llc, SpectralSum, Spectrum, Target, hessian};
@@ -17,7 +17,7 @@ use slt_theory::quadratic_theorems::{
 use slt_theory::{LinearInParameters, ModularAddition, ModularLoss};
 use slt_training::Training;
 
-use crate::ensemble::{chains, together};
+use crate::ensemble::chains;
 use crate::grokking::checkpoints;
 use crate::memorising::{self, Solution};
 use crate::settings::{Grokking, Solutions};

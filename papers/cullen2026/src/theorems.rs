@@ -6,6 +6,7 @@ use rand::RngExt;
 use serde::{Deserialize, Serialize};
 use slt_report::{
     Axis, Colour, Figure, FigureRef, Layer, Legend, Obtained, Panel, Section, Store, Verdict,
+    together,
 };
 use slt_sampler::stream::{Purpose, rng};
 use slt_sampler::targets::QuadraticNetwork;
@@ -13,7 +14,7 @@ use slt_sampler::{Dynamics, Llc, spectrum};
 use slt_theory::quadratic_theorems::{corollary_4_2_v3, corollary_5_4_v3};
 use slt_theory::{ModularAddition, ModularLoss, QuadraticNetwork as Network, Support};
 
-use crate::ensemble::{chains, together};
+use crate::ensemble::chains;
 use crate::settings::Theorems;
 use crate::task::counted;
 

@@ -8,14 +8,13 @@ use ndarray::{Array1, Array2, ArrayView2, Axis as ArrayAxis};
 use serde::{Deserialize, Serialize};
 use slt_report::{
     Axis, Colour, Figure, FigureRef, Layer, Legend, Obtained, Panel, Section, Store, Verdict,
+    together,
 };
 use slt_sampler::targets::{FeedForward, Loss};
 use slt_sampler::{Llc, Target};
 use slt_training::{Init, Training, initial_rows};
 
-use crate::ensemble::{
-    Due, EarlyStop, chain_error, chains, rates, stacked, together, train_in_memory,
-};
+use crate::ensemble::{Due, EarlyStop, chain_error, chains, rates, stacked, train_in_memory};
 use crate::measured::TRANSFORMER;
 use crate::settings::Transformer;
 

@@ -3,11 +3,12 @@
 use serde::{Deserialize, Serialize};
 use slt_report::{
     Axis, Colour, Figure, FigureRef, Layer, Legend, Obtained, Panel, Section, Store, Verdict,
+    together,
 };
 use slt_sampler::Llc;
 use slt_training::{Optimiser, TrainPlan, Training};
 
-use crate::ensemble::{Due, EarlyStop, chain_error, chains, kept, rates, together, until_learnt};
+use crate::ensemble::{Due, EarlyStop, chain_error, chains, kept, rates, until_learnt};
 use crate::settings::Variations;
 use crate::task::Task;
 
@@ -168,14 +169,7 @@ fn difference(a: &Outcome, b: &Outcome) -> (f64, f64) {
 }
 
 pub fn obtained(groups: &[Vec<Outcome>; 4]) -> Vec<Obtained> {
-    let row = |id: String, value: f64, mcse, verdict, note: String| Obtained {
-        id,
-        value,
-        mcse,
-        reference: None,
-        verdict,
-        note,
-    };
+    let row = Obtained::new;
     let list = |over: usize, of: &dyn Fn(&Outcome) -> String| {
         let one = |o: &Outcome| format!("{} at {}", of(o), o.value(over));
         groups[over].iter().map(one).collect::<Vec<_>>().join(", ")
@@ -208,7 +202,7 @@ pub fn obtained(groups: &[Vec<Outcome>; 4]) -> Vec<Obtained> {
         }
     };
     let mut rows = vec![row(
-        "variations-shape".into(),
+        "variations-shape",
         1.0 - but.len() as f64 / seen.len() as f64,
         None,
         match seen[..] {
@@ -233,7 +227,7 @@ pub fn obtained(groups: &[Vec<Outcome>; 4]) -> Vec<Obtained> {
             value > 3.0 * error
         });
         rows.push(row(
-            format!("variations-{}", OVER[over].1),
+            &format!("variations-{}", OVER[over].1),
             value,
             Some(error),
             Verdict::of_claim(grows),
@@ -249,7 +243,7 @@ pub fn obtained(groups: &[Vec<Outcome>; 4]) -> Vec<Obtained> {
             .iter()
             .map(|o| chain_error(&o.llcs) / o.last().mean);
         rows.push(row(
-            format!("variations-{}", OVER[over].1),
+            &format!("variations-{}", OVER[over].1),
             most / least - 1.0,
             Some(std::f64::consts::SQRT_2 * error.fold(0.0, f64::max)),
             Verdict::of_claim(most / least < 1.1),

@@ -5,7 +5,7 @@ use rand::RngExt;
 use serde::{Deserialize, Serialize};
 use slt_report::{
     Axis, Colour, Figure, FigureRef, Layer, Legend, Obtained, Panel, Progress, Section, Store,
-    Verdict,
+    Verdict, together,
 };
 use slt_sampler::stream::{Purpose, rng};
 use slt_sampler::targets::{Activation, FeedForward, Loss};
@@ -79,33 +79,12 @@ pub fn run(store: &Store, settings: &Grokking) -> anyhow::Result<Vec<Model>> {
     Ok(models)
 }
 
-/// Models in turn, each worker with its own.
+/// Models side by side.
 fn compute(settings: &Grokking, streams: std::ops::Range<u64>) -> anyhow::Result<Vec<Model>> {
-    let n_threads = std::thread::available_parallelism().map_or(1, usize::from);
     let label = format!("models {} to {}", streams.start, streams.end - 1);
-    let progress = Progress::start(
-        &label,
-        settings.plan.n_steps * (streams.end - streams.start),
-    );
-    let all: Vec<u64> = streams.collect();
-    let block = all.len().div_ceil(n_threads);
-    let blocks: Vec<anyhow::Result<Vec<Model>>> = std::thread::scope(|scope| {
-        let workers: Vec<_> = all
-            .chunks(block)
-            .map(|streams| {
-                let progress = &progress;
-                scope.spawn(move || {
-                    let model = |&stream: &u64| model(settings, stream, progress);
-                    streams.iter().map(model).collect()
-                })
-            })
-            .collect();
-        let join =
-            |worker: std::thread::ScopedJoinHandle<'_, _>| worker.join().expect("no model panics");
-        workers.into_iter().map(join).collect()
-    });
-    let models: anyhow::Result<Vec<Vec<Model>>> = blocks.into_iter().collect();
-    Ok(models?.concat())
+    let n_steps = settings.plan.n_steps * (streams.end - streams.start);
+    let progress = Progress::start(&label, n_steps);
+    together(streams, |stream| model(settings, stream, &progress))
 }
 
 /// The loss on the pairs to train on, and on the others.
@@ -321,14 +300,7 @@ pub fn obtained(settings: &Grokking, models: &[Model]) -> anyhow::Result<Vec<Obt
     let n = settings.n_train() as f64;
     let kept = Kept::new(models, settings.least_time, n);
     let count = kept.log_r.len();
-    let row = |id: &str, value: f64, mcse: Option<f64>, verdict: Verdict, note: String| Obtained {
-        id: id.into(),
-        value,
-        mcse,
-        reference: None,
-        verdict,
-        note,
-    };
+    let row = Obtained::new;
     let share = count as f64 / models.len() as f64;
     let error = (share * (1.0 - share) / models.len() as f64).sqrt();
     let mut rows = vec![row(

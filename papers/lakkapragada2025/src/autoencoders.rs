@@ -4,7 +4,7 @@ use ndarray::{Array1, Array2, Array3, ArrayView1, ArrayView2, ArrayViewMut2, Axi
 use serde::{Deserialize, Serialize};
 use slt_report::{
     Axis as Scale, Colour, Figure, FigureRef, Layer, Legend, Obtained, Panel, Progress, Section,
-    Store, Verdict,
+    Store, Verdict, together,
 };
 use slt_sampler::stream::{Purpose, rng};
 use slt_sampler::targets::{Activation, FeedForward, Loss};
@@ -62,31 +62,19 @@ pub fn run(store: &Store, settings: &Autoencoders) -> anyhow::Result<Vec<Point>>
     settings.ranks.iter().map(cell).collect()
 }
 
-/// Repeats in turn, each worker with its own.
+/// Repeats side by side.
 fn compute(settings: &Autoencoders, rank: usize) -> anyhow::Result<Point> {
     let n_steps =
         settings.plan.n_steps + (settings.sampling.n_steps * settings.sampling.n_chains) as u64;
     let label = format!("autoencoders of rank {rank}");
     let progress = Progress::start(&label, settings.n_repeats * n_steps);
-    let repeats: Vec<u64> = (0..settings.n_repeats).collect();
-    let n_threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let block = repeats.len().div_ceil(n_threads);
-    let blocks: Vec<anyhow::Result<Vec<Repeat>>> = std::thread::scope(|scope| {
-        let workers: Vec<_> = repeats
-            .chunks(block)
-            .map(|repeats| {
-                let one = |&k: &u64| repeat(settings, rank, k, &progress);
-                scope.spawn(move || repeats.iter().map(one).collect())
-            })
-            .collect();
-        let join = |worker: std::thread::ScopedJoinHandle<'_, _>| worker.join().expect("no panic");
-        workers.into_iter().map(join).collect()
-    });
-    let repeats: anyhow::Result<Vec<Vec<Repeat>>> = blocks.into_iter().collect();
+    let repeats = together(0..settings.n_repeats, |k| {
+        repeat(settings, rank, k, &progress)
+    })?;
     Ok(Point {
         rank,
         n_params: n_params(&widths(settings, rank)),
-        repeats: repeats?.concat(),
+        repeats,
     })
 }
 

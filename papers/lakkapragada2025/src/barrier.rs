@@ -103,14 +103,7 @@ fn profile(found: &[(f64, &Crossing, &[End; 2])], n: f64) -> anyhow::Result<Vec<
 pub fn obtained(settings: &Grokking, models: &[Model]) -> anyhow::Result<Vec<Obtained>> {
     let n = settings.n_train() as f64;
     let found = crossings(models, settings);
-    let row = |id: &str, value: f64, mcse: Option<f64>, verdict: Verdict, note: String| Obtained {
-        id: id.into(),
-        value,
-        mcse,
-        reference: None,
-        verdict,
-        note,
-    };
+    let row = Obtained::new;
     let ids = ["barrier-loss", "barrier-free-energy", "barrier-time"];
     if found.len() < 8 {
         let none = format!("{} runs are kept; expected at least 8", found.len());

@@ -373,14 +373,7 @@ fn of_fits(
     let all: Vec<String> = fits.iter().enumerate().map(shown).collect();
     let last = fits.len() - 1;
     let chosen = &fits[last];
-    let row = |id: &str, value: f64, mcse: Option<f64>, verdict: Verdict, note: String| Obtained {
-        id: id.into(),
-        value,
-        mcse,
-        reference: None,
-        verdict,
-        note,
-    };
+    let row = Obtained::new;
     let coefficient = |id: &str, i: usize| {
         let (value, error) = (chosen.coefficients[i], chosen.standard_errors[i]);
         let verdict = Verdict::of(value, error, THEIRS[1 - i], 0.0);
