@@ -8,8 +8,8 @@
 //! 3. `sK` and its square are replaced by themselves less their regression on numbers of mean zero, so that most of their
 //!    variance is gone: for a block in which the loss is quadratic, `f - E[f | others]`; for others, integration by parts,
 //!    `E[div φ - φ·∇U] = 0`, along `w - w*`. Where the first round's errors are too large, a second has more particles.
-//! 4. [`fit_scaling_law`] is fitted to all rungs or, if no law holds there, to the colder ones. Where two multiplicities have nearly the
-//!    same score, a ladder of three times as many particles and four times as many measured sweeps decides, as long as the budget lasts.
+//! 4. A scaling law is fitted to all rungs or, if no law holds there, to the colder ones ([`fit_colder_scaling_law`]). Where two
+//!    multiplicities have nearly the same score, a ladder of three times as many particles and four times as many measured sweeps decides, as long as the budget lasts.
 //!
 //! **Errors** are the spread of 32 independent populations, and at least `1/n` of the mean for n particles, as none of them may have
 //! visited a part of that weight. Those of E and Var at one rung are correlated, which the fit is told; those of neighbouring
@@ -19,7 +19,7 @@
 use ndarray::{Array1, ArrayView1, Axis};
 use serde::{Deserialize, Serialize};
 use slt_stats::{
-    DrawsError, ScalingFit, ScalingFitError, ScalingPoint, ScalingVariance, fit_scaling_law,
+    DrawsError, ScalingFit, ScalingFitError, ScalingPoint, ScalingVariance, fit_colder_scaling_law,
 };
 
 use crate::annealing::{Annealing, Level, N_SWEEPS, Stuck};
@@ -286,14 +286,7 @@ pub fn estimate_scaling<T: Target + Clone + Send + Sync>(
         }
         n_evaluations += ladder.n_evaluations;
         let points = ladder.points(scale, ladder.correlation());
-        let mut n_fitted = points.len();
-        let fit = loop {
-            let fit = fit_scaling_law(&points[points.len() - n_fitted..], max_multiplicity)?;
-            if fit.best.holds() || n_fitted <= LEAST_RUNGS {
-                break fit;
-            }
-            n_fitted -= 1;
-        };
+        let (fit, n_fitted) = fit_colder_scaling_law(&points, max_multiplicity, LEAST_RUNGS)?;
         log.push(format!(
             "fitted from nβ = {:.1e} on, chi-square {:.1} for {} degrees of freedom; m = {} preferred by {:.1}",
             ladder.rungs[points.len() - n_fitted].nbeta,

@@ -33,7 +33,8 @@ pub use rank_correlation::{RankCorrelation, RankCorrelationError, rank_correlati
 pub use regression::{LeastSquares, RegressionError, least_squares, line};
 pub use rhat::{rhat, rhat_basic};
 pub use scaling_fit::{
-    ScalingCandidate, ScalingFit, ScalingFitError, ScalingPoint, ScalingVariance, fit_scaling_law,
+    ScalingCandidate, ScalingFit, ScalingFitError, ScalingPoint, ScalingVariance,
+    fit_colder_scaling_law, fit_scaling_law,
 };
 pub use split_chains::DrawsError;
 pub use z_test::{MIN_REPLICATES, Outcome, ZTest, ZTestError, ZTestResult, z_score};

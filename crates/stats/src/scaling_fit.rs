@@ -257,6 +257,26 @@ pub fn fit_scaling_law(
     })
 }
 
+/// The law of all `points`, hot to cold, or, where no law holds (see [`ScalingCandidate::holds`]), of the colder ones, at least `n_least` of them; and of how many.
+/// Hot points may need more powers than the one that a law has.
+///
+/// # Errors
+/// As [`fit_scaling_law`].
+pub fn fit_colder_scaling_law(
+    points: &[ScalingPoint],
+    max_multiplicity: u32,
+    n_least: usize,
+) -> Result<(ScalingFit, usize), ScalingFitError> {
+    let mut n = points.len();
+    loop {
+        let fit = fit_scaling_law(&points[points.len() - n..], max_multiplicity)?;
+        if fit.best.holds() || n <= n_least {
+            return Ok((fit, n));
+        }
+        n -= 1;
+    }
+}
+
 /// One number to be fitted, `u E + v (Var − E)` at `L = log s`, with its weight `1/error²`. With `r = ρ error(Var)/error(E)`, the
 /// errors of E and of `Var − r E` are uncorrelated.
 #[derive(Debug, Clone, Copy)]
@@ -771,6 +791,30 @@ mod tests {
             by_multiplicity,
         };
         approx::assert_relative_eq!(fit.lambda_error(), 0.06, max_relative = 1e-12);
+    }
+
+    /// Hot points that no law with one power has are left out; points without a law at all are cut down to the least number.
+    #[test]
+    fn colder_points_have_a_law() {
+        let point = |digits: i32, more: f64| {
+            let nbeta = 10f64.powi(digits);
+            ScalingPoint {
+                nbeta,
+                mean: 0.5 - 0.3 / nbeta.sqrt() + more,
+                mean_error: 1e-4,
+                variance: None,
+            }
+        };
+        let hot = |digits| if digits < 3 { 0.05 } else { 0.0 };
+        let points: Vec<_> = (1..=12).map(|digits| point(digits, hot(digits))).collect();
+        let (fit, n_fitted) = fit_colder_scaling_law(&points, 1, 6).unwrap();
+        assert_eq!(n_fitted, 10);
+        assert_eq!(fit, fit_scaling_law(&points[2..], 1).unwrap());
+        assert!(fit.best.holds() && (fit.best.lambda - 0.5).abs() < 3e-4);
+        let wild = |digits: i32| if digits % 2 == 0 { 0.05 } else { 0.0 };
+        let points: Vec<_> = (1..=12).map(|digits| point(digits, wild(digits))).collect();
+        let (fit, n_fitted) = fit_colder_scaling_law(&points, 1, 6).unwrap();
+        assert!(n_fitted == 6 && !fit.best.holds());
     }
 
     /// `w₁²w₂²` on the unit square alone, with m at most 1: the bound holds.

@@ -192,7 +192,7 @@ impl Optimiser {
                 }
                 Self::Sgd(sgd) => {
                     for ((w, &g), b) in w.iter_mut().zip(g).zip(first) {
-                        *b = sgd.momentum * *b + g;
+                        *b = or_nothing(sgd.momentum * *b + g);
                         *w -= sgd.learning_rate * *b;
                     }
                 }
@@ -208,6 +208,13 @@ impl Optimiser {
             }
         }
     }
+}
+
+/// The number, or 0 where it is below `1e-150`. The mean gradient of a unit that is off falls by a factor at every step; it would end at numbers with too
+/// small an exponent, with which arithmetic is many times slower.
+#[inline(always)]
+fn or_nothing(v: f64) -> f64 {
+    if v.abs() < 1e-150 { 0.0 } else { v }
 }
 
 /// What weight decay acts on.
@@ -238,7 +245,7 @@ fn adam_row(
     let root = (1.0 - c.beta2.powi(t)).sqrt().recip();
     for (((w, &g), m), v) in w.iter_mut().zip(g).zip(m).zip(v) {
         let g = g + pull * *w;
-        *m = c.beta1 * *m + (1.0 - c.beta1) * g;
+        *m = or_nothing(c.beta1 * *m + (1.0 - c.beta1) * g);
         *v = c.beta2 * *v + (1.0 - c.beta2) * g * g;
         *w = *w * keep - rate * *m / (v.sqrt() * root + c.epsilon);
     }
@@ -317,6 +324,26 @@ mod tests {
                     "step {step}: {w} against {expected}"
                 );
             }
+        }
+    }
+
+    /// After one gradient thousands of steps without: the mean gradient is nothing in the end, and no number on the way is too small for fast arithmetic.
+    #[test]
+    fn mean_gradients_end_at_zero() {
+        let none = Adam {
+            weight_decay: 0.0,
+            ..ADAM
+        };
+        for optimiser in [Optimiser::Sgd(SGD), Optimiser::Adam(none)] {
+            let mut rows = array![[0.5]];
+            let mut state = optimiser.start(1, 1);
+            for step in 0..5000 {
+                let gradient = array![[f64::from(u8::from(step == 0))]];
+                let (first, second) = (state.first.view_mut(), state.second.view_mut());
+                optimiser.step(step, rows.view_mut(), gradient.view(), first, second);
+                assert!(!state.first[[0, 0]].is_subnormal(), "step {step}");
+            }
+            assert_eq!(state.first[[0, 0]], 0.0);
         }
     }
 

@@ -134,14 +134,9 @@ impl Region {
         n * least - integral.ln()
     }
 
-    /// `E[n(K - L)]` in the region, `dF/d log n - nL`, by differences.
+    /// `E[n(K - L)]` in the region, `dF/d log n - nL`.
     fn energy(self, n: f64) -> f64 {
-        let h = 1e-3;
-        let at = |k: f64| {
-            let n = n * (k * h).exp();
-            self.free_energy(n) - n * self.least_loss()
-        };
-        (8.0 * (at(1.0) - at(-1.0)) - (at(2.0) - at(-2.0))) / (12.0 * h)
+        by_log(n, |n| self.free_energy(n) - n * self.least_loss())
     }
 
     /// `nL + λ log n + c`, with the constant that F has far out.
@@ -153,9 +148,22 @@ impl Region {
     }
 }
 
+/// `df/d log n`, by differences.
+fn by_log(n: f64, f: impl Fn(f64) -> f64) -> f64 {
+    let h = 1e-3;
+    let at = |k: f64| f(n * (k * h).exp());
+    (8.0 * (at(1.0) - at(-1.0)) - (at(2.0) - at(-2.0))) / (12.0 * h)
+}
+
 /// `-log(exp(-F₁) + exp(-F₂))`.
 fn together([first, second]: [f64; 2]) -> f64 {
     first.min(second) - (-(first - second).abs()).exp().ln_1p()
+}
+
+/// What `min(F₁, F₂)` has more than the free energy of both.
+fn gap(n: f64) -> f64 {
+    let [closed, open] = both(n);
+    closed.min(open) - together([closed, open])
 }
 
 fn both(n: f64) -> [f64; 2] {
@@ -190,8 +198,16 @@ pub struct At {
     pub free_energy: Estimate,
     /// The posterior mass of the closed gate.
     pub mass: Estimate,
+    /// `E[nK]` of the whole.
+    pub loss: Estimate,
     /// `E[n(K - L)]` where the gate is open, if any particle is there.
     pub energy: Option<Estimate>,
+}
+
+/// What `E_q[nK] + KL(q | prior)`, least where q is the posterior, has more than F(n) there, if q is the posterior of another number of samples:
+/// of that, `F` and `E[nK]` of its own.
+fn excess(n: f64, free_energy: f64, of: f64, own_free_energy: f64, own_loss: f64) -> f64 {
+    (n / of - 1.0) * own_loss + own_free_energy - free_energy
 }
 
 pub fn run(store: &Store, settings: &TwoPhases) -> anyhow::Result<Vec<At>> {
@@ -228,6 +244,7 @@ fn compute(settings: &TwoPhases) -> anyhow::Result<Vec<At>> {
                 ..log_evidence
             },
             mass: cooled.mean(&inside(Region::Closed))?,
+            loss: cooled.mean(&excess)?,
             energy: energy.transpose()?,
         })
     };
@@ -272,6 +289,42 @@ pub fn obtained(settings: &TwoPhases, outcome: &[At]) -> anyhow::Result<Vec<Obta
             near.n, near.free_energy.n, settings.cooling.n_particles
         ),
     )];
+    rows.push(exact::row(
+        "internal-least".into(),
+        closed.min(open) - near.free_energy.mean,
+        near.free_energy.mcse,
+        gap(near.n),
+        "exact",
+        format!(
+            "n = {}, next to the transition, where it is {:.3}, the most that it can be: at the first and the last n it is {:.2e} and {:.2e}",
+            near.n,
+            std::f64::consts::LN_2,
+            gap(outcome[0].n),
+            gap(outcome[outcome.len() - 1].n)
+        ),
+    ));
+    let others = outcome.iter().filter(|at| at.n != near.n);
+    let own = |at: &At| {
+        let f = |n| together(both(n));
+        excess(near.n, f(near.n), at.n, f(at.n), by_log(at.n, f))
+    };
+    rows.push(match others.min_by(|a, b| own(a).total_cmp(&own(b))) {
+        Some(at) => exact::row(
+            "variational".into(),
+            excess(near.n, near.free_energy.mean, at.n, at.free_energy.mean, at.loss.mean),
+            // their errors are not independent: the bound of their sum
+            (near.n / at.n - 1.0).abs() * at.loss.mcse + at.free_energy.mcse + near.free_energy.mcse,
+            own(at),
+            "exact",
+            format!(
+                "q: the posteriors of {} other numbers of samples; the least of all is that of n = {}, for F at n = {}",
+                outcome.len() - 1,
+                at.n,
+                near.n
+            ),
+        ),
+        None => exact::missing("variational".into()),
+    });
     rows.push(if near.mass.mcse > 0.0 {
         exact::row(
             "internal-mass".into(),
@@ -451,6 +504,19 @@ mod tests {
             let difference = (at(k, 1e-5) - at(k, -1e-5)) / 2e-5;
             assert!((grad[[0, k]] - difference).abs() < 1e-8, "{k}");
         }
+    }
+
+    /// No q has less than the posterior, and one near it has more by the second order only.
+    #[test]
+    fn the_posterior_has_the_least() {
+        let f = |n| together(both(n));
+        let of = |s| excess(300.0, f(300.0), s, f(s), by_log(s, f));
+        assert!(of(300.0).abs() < 1e-9);
+        for s in [20.0, 150.0, 290.0, 310.0, 900.0] {
+            assert!(of(s) > 1e-4, "{s}: {}", of(s));
+        }
+        let ratio = of(306.0) / of(303.0);
+        assert!((ratio - 4.0).abs() < 0.2, "{ratio}");
     }
 
     /// The slopes of F tend to λ.

@@ -10,11 +10,14 @@ use slt_report::{
     Verdict,
 };
 use slt_sampler::{Splitting, Target, population_log_volumes};
-use slt_stats::{Estimate, ScalingPoint, fit_scaling_law};
+use slt_stats::{Estimate, ScalingPoint, fit_colder_scaling_law};
 
 use crate::exact;
 use crate::germs::Germ;
 use crate::settings::Volumes;
+
+/// Exponents that a law is fitted to, at least.
+const LEAST: usize = 6;
 
 /// What is recorded of a loss.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -29,6 +32,8 @@ pub struct Outcome {
     pub multiplicity: u32,
     /// How much worse the score of the next best m is.
     pub preference: f64,
+    /// How many exponents the law was fitted to, those of the least ε.
+    pub n_fitted: usize,
 }
 
 #[derive(Serialize)]
@@ -82,7 +87,7 @@ fn compute(settings: &Volumes, germ: Germ) -> anyhow::Result<Outcome> {
             variance: None,
         })
         .collect();
-    let fit = fit_scaling_law(&points, target.n_params() as u32)?;
+    let (fit, n_fitted) = fit_colder_scaling_law(&points, target.n_params() as u32, LEAST)?;
     Ok(Outcome {
         germ,
         log_volumes,
@@ -91,6 +96,7 @@ fn compute(settings: &Volumes, germ: Germ) -> anyhow::Result<Outcome> {
         lambda_error: fit.lambda_error(),
         multiplicity: fit.best.multiplicity,
         preference: fit.preference().min(1e3),
+        n_fitted,
     })
 }
 
@@ -108,9 +114,10 @@ pub fn obtained(settings: &Volumes, outcomes: &[Outcome]) -> anyhow::Result<Vec<
             truth.lambda_f64(),
             "exact λ",
             format!(
-                "m = {}, exact {}; the exponent between the last two ε is {:.4} ± {:.4}",
+                "m = {}, exact {}, from the last {} exponents; that between the last two ε is {:.4} ± {:.4}",
                 outcome.multiplicity,
                 truth.multiplicity(),
+                outcome.n_fitted,
                 outcome.exponents[last - 1].mean,
                 outcome.exponents[last - 1].mcse
             ),
@@ -213,7 +220,7 @@ pub fn section(store: &Store, settings: &Volumes, outcomes: &[Outcome]) -> anyho
         heading: "2. Volumes".into(),
         text: vec![format!(
             "V(ε) is the probability of K(w) <= ε under a normal of precision {}. It is measured by multilevel splitting: {} populations of {} \
-             particles, each level keeping half of them, {} moves a level. λ and m are those of the law that fits the exponents best; the \
+             particles, each level keeping half of them, {} moves a level. λ and m are those of the law that fits the exponents best, from the ε on from which one does; the \
              multiplicity is why an exponent seen at one ε is not yet λ.",
             settings.gamma, settings.n_populations, settings.n_particles, settings.n_moves
         )],

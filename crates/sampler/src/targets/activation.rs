@@ -59,7 +59,6 @@ fn tanh<T: Elementary>(h: &mut [T], slopes: &mut [T]) {
 fn gelu<T: Elementary>(h: &mut [T], slopes: &mut [T]) {
     for (h, slope) in h.iter_mut().zip(slopes) {
         let (below, density) = h.normal();
-        let (below, density) = (below.or_nothing(), density.or_nothing());
         *slope = below + *h * density;
         *h = *h * below;
     }

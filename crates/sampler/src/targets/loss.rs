@@ -154,7 +154,7 @@ fn squared_error<T: Elementary>(outputs: &mut [T], wanted: &[T]) -> f64 {
 #[inline]
 fn logistic<T: Elementary>(output: &mut T, wanted: T) -> f64 {
     let (f, y) = (output.to_f64(), wanted.to_f64());
-    let e = (-f.abs()).exp();
+    let e = (-f.abs()).exp_of_negative();
     let above = if f < 0.0 { e } else { 1.0 } / (1.0 + e);
     *output = T::of(above - y);
     // NaN stays
@@ -186,7 +186,7 @@ fn cross_entropy<T: Elementary>(n_outputs: usize, outputs: &mut [T], wanted: &[T
         }
     }
     for f in outputs.as_flattened_mut() {
-        *f = (*f - top).exp_of_negative().or_nothing();
+        *f = (*f - top).exp_of_negative();
     }
     let mut sums = [0.0; LANES];
     for e in outputs.iter() {
