@@ -64,8 +64,9 @@ pub fn run(store: &Store, settings: &Autoencoders) -> anyhow::Result<Vec<Point>>
 
 /// Repeats side by side.
 fn compute(settings: &Autoencoders, rank: usize) -> anyhow::Result<Point> {
-    let n_steps =
-        settings.plan.n_steps + (settings.sampling.n_steps * settings.sampling.n_chains) as u64;
+    let sampling = settings.sampling.plan(settings.n_samples)?;
+    let n_sampled = sampling.schedule.n_steps() * settings.sampling.n_chains;
+    let n_steps = settings.plan.n_steps + n_sampled as u64;
     let label = format!("autoencoders of rank {rank}");
     let progress = Progress::start(&label, settings.n_repeats * n_steps);
     let repeats = together(0..settings.n_repeats, |k| {

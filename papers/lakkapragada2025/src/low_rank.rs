@@ -4,7 +4,7 @@ use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis as ArrayAxis};
 use serde::{Deserialize, Serialize};
 use slt_report::{
     Axis, Colour, Figure, FigureRef, Layer, Legend, Obtained, Panel, Progress, Section, Store,
-    Verdict,
+    Verdict, together,
 };
 use slt_sampler::stream::{Purpose, rng};
 use slt_sampler::targets::DeepLinear;
@@ -60,9 +60,8 @@ pub fn run(store: &Store, settings: &LowRank) -> anyhow::Result<Outcome> {
         Ok(store.cell("low-rank", &config, "host", compute)?.result)
     };
     let all = |convention: &Convention| {
-        let ranks = settings.ranks.iter();
-        let points: anyhow::Result<Vec<Point>> = ranks.map(|&r| cell(convention, r)).collect();
-        Ok((convention.clone(), points?))
+        let points = together(&settings.ranks, |&rank| cell(convention, rank))?;
+        Ok((convention.clone(), points))
     };
     settings.conventions.iter().map(all).collect()
 }
@@ -71,7 +70,9 @@ fn compute(settings: &LowRank, convention: &Convention, rank: usize) -> anyhow::
     let (n, features) = (settings.n_samples, settings.n_features);
     let nbeta = default_nbeta(n)?;
     let sampling = &settings.sampling;
-    let plan = sampling.plan(n)?;
+    let mut plan = sampling.plan(n)?;
+    // ranks are side by side
+    plan.n_threads = 1;
     let schedule = plan.schedule;
     let n_rows = settings.n_repeats as usize * sampling.n_chains;
     let label = format!("low rank {rank}, {}", convention.name);

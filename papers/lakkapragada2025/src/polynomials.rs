@@ -6,7 +6,7 @@ use rand::RngExt;
 use serde::{Deserialize, Serialize};
 use slt_report::{
     Axis, Colour, Figure, FigureRef, Layer, Legend, Obtained, Panel, Progress, Section, Store,
-    Verdict,
+    Verdict, together,
 };
 use slt_sampler::stream::{Purpose, rng};
 use slt_sampler::targets::Quadratic;
@@ -83,7 +83,7 @@ fn compute(settings: &Polynomials, domain: f64) -> anyhow::Result<Vec<Point>> {
         }
         Ok(point)
     };
-    settings.degrees.iter().map(point).collect()
+    together(&settings.degrees, point)
 }
 
 impl Point {
@@ -105,7 +105,9 @@ impl Point {
         let eigenvalues: Vec<f64> = lengths.iter().map(|s| 2.0 * s * s / n as f64).collect();
 
         let sampling = &settings.sampling;
-        let plan = sampling.plan(n)?;
+        let mut plan = sampling.plan(n)?;
+        // degrees are side by side
+        plan.n_threads = 1;
         let law = LocalisedGaussian::new(&eigenvalues, nbeta, sampling.gamma)?;
         let average = law
             .sgld(sampling.step_size)?
