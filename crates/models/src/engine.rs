@@ -135,4 +135,8 @@ impl Target for Engine {
     fn gradient_precision(&self) -> f64 {
         self.target().gradient_precision()
     }
+
+    fn n_rows_at_once(&self) -> usize {
+        self.target().n_rows_at_once()
+    }
 }

@@ -57,7 +57,7 @@ pub struct Plan {
     pub keep_positions: bool,
     /// Worker threads.
     pub n_threads: usize,
-    /// Rows that a worker moves together.
+    /// Rows that a worker moves together, at most ([`Target::n_rows_at_once`]).
     pub block: usize,
 }
 
@@ -251,9 +251,10 @@ pub fn run<T: Target + Clone + Send + Sync>(
         step_bias: (plan.kernel == Kernel::Sgld).then(|| vec![0.0; n_rows]),
         acceptance: plan.kernel.is_metropolis().then(|| vec![0.0; n_rows]),
     };
+    let n_at_once = plan.block.min(target.n_rows_at_once());
     let blocks: Vec<_> = (0..n_rows)
-        .step_by(plan.block)
-        .map(|from| from..(from + plan.block).min(n_rows))
+        .step_by(n_at_once)
+        .map(|from| from..(from + n_at_once).min(n_rows))
         .collect();
     let next = AtomicUsize::new(0);
     let collected = Mutex::new(&mut draws);

@@ -77,6 +77,10 @@ impl<T: Target> Target for Restricted<'_, T> {
         self.target.gradient_precision()
     }
 
+    fn n_rows_at_once(&self) -> usize {
+        self.target.n_rows_at_once()
+    }
+
     fn hessian_vectors(
         &mut self,
         rows: ArrayView2<f64>,

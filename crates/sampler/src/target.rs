@@ -50,6 +50,12 @@ pub trait Target {
         f64::EPSILON
     }
 
+    /// How many rows it is best given at a time: all, unless it takes one row after the other and rows are large, so that a row, its gradient and
+    /// what else moves with it stay in a core's cache.
+    fn n_rows_at_once(&self) -> usize {
+        usize::MAX
+    }
+
     /// `H(w) v` for every row, with `H` the matrix of second derivatives of the mean loss over all samples.
     ///
     /// Unless a target overrides this by its analytic product: central differences of the gradient, one call of

@@ -321,7 +321,31 @@ struct Block<'a> {
 }
 
 impl Block<'_> {
+    /// Rows do not depend on each other: the target gets as many of them at a time as suits it, for all steps.
     fn advance<T: Target>(
+        mut self,
+        target: &mut T,
+        plan: &TrainPlan,
+        steps: std::ops::Range<u64>,
+        progress: &(dyn Fn(u64) + Sync),
+    ) {
+        let n_rows = self.streams.len();
+        let n_at_once = target.n_rows_at_once().min(n_rows);
+        for from in (0..n_rows).step_by(n_at_once) {
+            let to = n_rows.min(from + n_at_once);
+            let some = s![from..to, ..];
+            Block {
+                rows: self.rows.slice_mut(some),
+                first: self.first.slice_mut(some),
+                second: self.second.slice_mut(some),
+                streams: &self.streams[from..to],
+                optimisers: &self.optimisers[from..to],
+            }
+            .advance_together(target, plan, steps.clone(), progress);
+        }
+    }
+
+    fn advance_together<T: Target>(
         mut self,
         target: &mut T,
         plan: &TrainPlan,

@@ -28,9 +28,7 @@ pub fn chains<T: Target + Clone + Send + Sync>(
         n_chains: sampling.n_chains,
         from_stream,
     };
-    let mut plan = sampling.plan(target.n_samples())?;
-    // a chain's weights and gradients fill a core's cache
-    plan.block = 1;
+    let plan = sampling.plan(target.n_samples())?;
     let n_steps = anchors.nrows() * points.n_chains * plan.schedule.n_steps();
     let progress = Progress::start(label, n_steps as u64);
     Ok(estimate(target, &points, &plan, None, &|n| {

@@ -11,8 +11,8 @@ use slt_report::{
 };
 use slt_sampler::targets::{BenchmarkClass, BenchmarkNetwork, DeepLinear as Loss};
 use slt_sampler::{
-    Llc, Points, Request, Sampling, Target, Unlocalised, chains, default_nbeta, estimate,
-    natural_gamma, unlocalised,
+    Llc, Points, Request, Sampling, Target, Unlocalised, default_nbeta, estimate, natural_gamma,
+    unlocalised,
 };
 use slt_stats::{quantile, rank_correlation};
 use slt_theory::DeepLinear;
@@ -197,7 +197,6 @@ fn sample(
     label: &str,
 ) -> anyhow::Result<Estimate> {
     let plan = sampling.plan(target.n_samples())?;
-    let plan = chains::Plan { block: 2, ..plan };
     let n_chains = sampling.n_chains;
     let progress = Progress::start(label, (n_chains * plan.schedule.n_steps()) as u64);
     let points = Points {

@@ -16,8 +16,6 @@ use slt_training::{TrainPlan, train};
 
 use crate::settings::ParityNet;
 
-/// Rows that are moved together: more no longer fit a core's cache.
-const BLOCK: usize = 2;
 /// Test accuracy half-way between chance and certainty.
 const HALF_WAY: f64 = 0.75;
 
@@ -157,8 +155,7 @@ impl Experiment<'_> {
             stream: step << 32,
             ..settings.probes
         };
-        let mut plan = settings.sampling.plan(settings.n_train)?;
-        plan.block = BLOCK;
+        let plan = settings.sampling.plan(settings.n_train)?;
         let found = estimate(&self.train, &points, &plan, Some(&probes), &|n| {
             progress.inc(n)
         })?;

@@ -265,6 +265,10 @@ impl Target for DeepLinear {
             Precision::Double(_) => f64::EPSILON,
         }
     }
+
+    fn n_rows_at_once(&self) -> usize {
+        1
+    }
 }
 
 impl SampleLosses for DeepLinear {

@@ -15,7 +15,7 @@ use self::encoder::Transformer;
 use self::layer::Layer;
 use self::network::{Inputs, Network, Samples, Shape, Start};
 use super::activation::Activation;
-use super::loss::{LabelError, Loss};
+use super::loss::{LabelError, Loss, class};
 use super::matrix_product::Matrix;
 use crate::target::{Batch, SampleLosses, Target};
 
@@ -298,9 +298,14 @@ impl FeedForward {
             return Err(FeedForwardError::Empty);
         }
         loss.check(y)?;
+        let classes: Option<Vec<usize>> = match loss {
+            Loss::CrossEntropy => y.rows().into_iter().map(class).collect(),
+            _ => None,
+        };
         let samples = Samples {
             inputs,
             labels: Matrix::of(y),
+            classes: classes.unwrap_or_default(),
         };
         let network = Network::new(shape, loss, n_samples, samples);
         Ok(Self(Precision::Double(network)))
@@ -397,6 +402,10 @@ impl Target for FeedForward {
             Precision::Single(_) => f32::EPSILON.into(),
             Precision::Double(_) => f64::EPSILON,
         }
+    }
+
+    fn n_rows_at_once(&self) -> usize {
+        1
     }
 }
 

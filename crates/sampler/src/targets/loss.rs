@@ -164,27 +164,22 @@ fn logistic<T: Elementary>(output: &mut T, wanted: T) -> f64 {
 /// Side by side, whatever the machine: the order of a sum is part of the result.
 const LANES: usize = 8;
 
-/// `sum_c y_c (ln sum_b e^(f_b) - f_c)` without overflow; leaves `softmax(f) - y`, and zeros in the padding.
-#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
-fn cross_entropy<T: Elementary>(n_outputs: usize, outputs: &mut [T], wanted: &[T]) -> f64 {
-    // so low that it has no part in the sum
-    outputs[n_outputs..].fill(T::of(-1e30));
-    let (outputs, _) = outputs.as_chunks_mut::<LANES>();
-    let (wanted, _) = wanted.as_chunks::<LANES>();
+/// The largest value; what is NaN shows in the sum.
+#[inline(always)]
+fn highest<T: Elementary>(outputs: &[[T; LANES]]) -> T {
     let greater = |a: T, b: T| if b > a { b } else { a };
     let mut highest = outputs[0];
-    for f in outputs.iter() {
+    for f in outputs {
         for lane in 0..LANES {
             highest[lane] = greater(highest[lane], f[lane]);
         }
     }
-    let top = highest.into_iter().reduce(greater).expect("lanes");
-    let mut below = [T::default(); LANES];
-    for (f, y) in outputs.iter().zip(wanted) {
-        for lane in 0..LANES {
-            below[lane] = below[lane] + y[lane] * (top - f[lane]);
-        }
-    }
+    highest.into_iter().reduce(greater).expect("lanes")
+}
+
+/// Leaves `e^(f - top)`; returns the sum.
+#[inline(always)]
+fn exponentials<T: Elementary>(outputs: &mut [[T; LANES]], top: T) -> f64 {
     for f in outputs.as_flattened_mut() {
         *f = (*f - top).exp_of_negative();
     }
@@ -194,14 +189,61 @@ fn cross_entropy<T: Elementary>(n_outputs: usize, outputs: &mut [T], wanted: &[T
             sums[lane] += e[lane].to_f64();
         }
     }
-    let sum: f64 = sums.iter().sum();
+    sums.iter().sum()
+}
+
+/// So low that it has no part in the sum of exponentials.
+const NO_OUTPUT: f64 = -1e30;
+
+/// `sum_c y_c (ln sum_b e^(f_b) - f_c)` without overflow; leaves `softmax(f) - y`, and zeros in the padding.
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
+fn cross_entropy<T: Elementary>(n_outputs: usize, outputs: &mut [T], wanted: &[T]) -> f64 {
+    outputs[n_outputs..].fill(T::of(NO_OUTPUT));
+    let (lanes, _) = outputs.as_chunks_mut::<LANES>();
+    let (wanted, _) = wanted.as_chunks::<LANES>();
+    let top = highest(lanes);
+    let mut below = [T::default(); LANES];
+    for (f, y) in lanes.iter().zip(wanted) {
+        for lane in 0..LANES {
+            below[lane] = below[lane] + y[lane] * (top - f[lane]);
+        }
+    }
+    let sum = exponentials(lanes, top);
     let share = T::of(1.0 / sum);
-    let each = outputs.as_flattened_mut().iter_mut();
+    let each = lanes.as_flattened_mut().iter_mut();
     for (e, &y) in each.zip(wanted.as_flattened()) {
         *e = *e * share - y;
     }
-    outputs.as_flattened_mut()[n_outputs..].fill(T::default());
+    outputs[n_outputs..].fill(T::default());
     below.iter().map(|b| b.to_f64()).sum::<f64>() + sum.ln()
+}
+
+/// The same where y is 1 for `class` and 0 for all others, with the same bits.
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
+pub(super) fn cross_entropy_of_class<T: Elementary>(
+    n_outputs: usize,
+    outputs: &mut [T],
+    class: usize,
+) -> f64 {
+    outputs[n_outputs..].fill(T::of(NO_OUTPUT));
+    let (lanes, _) = outputs.as_chunks_mut::<LANES>();
+    let top = highest(lanes);
+    let below = top - lanes.as_flattened()[class];
+    let sum = exponentials(lanes, top);
+    let share = T::of(1.0 / sum);
+    for e in lanes.as_flattened_mut() {
+        *e = *e * share;
+    }
+    outputs[n_outputs..].fill(T::default());
+    outputs[class] = outputs[class] - T::of(1.0);
+    below.to_f64() + sum.ln()
+}
+
+/// The class of a label that is 1 there and 0 elsewhere.
+pub(super) fn class(wanted: ArrayView1<f64>) -> Option<usize> {
+    let class = wanted.iter().position(|&y| y == 1.0)?;
+    let others = wanted.iter().filter(|&&y| y == 0.0);
+    (others.count() + 1 == wanted.len()).then_some(class)
 }
 
 #[cfg(test)]
@@ -254,6 +296,30 @@ mod tests {
     }
 
     /// Logits of any size: a sure answer costs what is left of certainty, a wrong one its distance.
+    #[test]
+    fn a_class_is_a_label() {
+        for n_outputs in [1, 8, 13] {
+            let f: Vec<f32> = (0..16).map(|c| 20.0 * (c as f32 * 1.3).sin()).collect();
+            for k in 0..n_outputs {
+                let mut wanted = [0.0; 16];
+                wanted[k] = 1.0;
+                let label: Vec<f64> = wanted[..n_outputs].iter().copied().map(f64::from).collect();
+                assert_eq!(class(ArrayView1::from(&label)), Some(k));
+                let (mut by_label, mut by_class) = (f.clone(), f.clone());
+                let loss = cross_entropy(n_outputs, &mut by_label, &wanted);
+                assert_eq!(cross_entropy_of_class(n_outputs, &mut by_class, k), loss);
+                assert_eq!(by_class, by_label);
+            }
+        }
+        for none in [[0.0, 0.0], [1.0, 1.0], [0.5, 0.5], [f64::NAN, 1.0]] {
+            assert_eq!(class(ArrayView1::from(&none)), None);
+        }
+        assert!(
+            cross_entropy_of_class(2, &mut [f64::NAN, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0], 1)
+                .is_nan()
+        );
+    }
+
     #[test]
     fn nothing_overflows() {
         let (right, wrong) = ([1.0, 0.0], [0.0, 1.0]);

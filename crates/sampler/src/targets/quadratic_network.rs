@@ -637,6 +637,10 @@ impl Target for QuadraticNetwork {
             Precision::Double(_) => f64::EPSILON,
         }
     }
+
+    fn n_rows_at_once(&self) -> usize {
+        1
+    }
 }
 
 impl SampleLosses for QuadraticNetwork {

@@ -11,7 +11,7 @@ use crate::target::Batch;
 use crate::targets::activation::Activation;
 use crate::targets::blocks::{BLOCK, each_row, take};
 use crate::targets::elementary::Elementary;
-use crate::targets::loss::Loss;
+use crate::targets::loss::{Loss, cross_entropy_of_class};
 use crate::targets::matrix_product::Matrix;
 
 /// What samples go through.
@@ -49,6 +49,8 @@ pub(super) struct Samples<T> {
     pub inputs: Inputs<T>,
     /// `[n, n_outputs]`.
     pub labels: Matrix<T>,
+    /// Of the labels, under the cross-entropy where each is a class; else empty.
+    pub classes: Vec<usize>,
 }
 
 /// A network, its loss and its data in one precision.
@@ -135,6 +137,7 @@ impl Network<f64> {
                     Inputs::Pairs(pairs) => Inputs::Pairs(pairs.clone()),
                 },
                 labels: self.samples.labels.rounded(),
+                classes: self.samples.classes.clone(),
             }),
             work: Work::new(&self.shape),
         }
@@ -207,10 +210,15 @@ impl<T: Elementary> Network<T> {
     /// The loss of the `i`-th sample of the block; its outputs become the derivative by them.
     fn sample_loss(&mut self, i: usize) -> f64 {
         let n_outputs = self.shape.n_outputs();
-        let labels = self.samples.labels.row(self.work.block[i]);
+        let sample = self.work.block[i];
         let outputs = &mut self.work.layers.last_mut().expect("a layer").outputs;
-        let (loss, mean) = (self.loss, &self.work.mean);
-        loss.of_sample(n_outputs, outputs.row_mut(i), labels, mean)
+        let outputs = outputs.row_mut(i);
+        if let Some(&class) = self.samples.classes.get(sample) {
+            return cross_entropy_of_class(n_outputs, outputs, class);
+        }
+        let labels = self.samples.labels.row(sample);
+        self.loss
+            .of_sample(n_outputs, outputs, labels, &self.work.mean)
     }
 
     /// The sum of the derivatives over the block's samples, after their losses: in the place of what there is, or added to it.
