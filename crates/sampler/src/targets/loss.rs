@@ -235,7 +235,7 @@ pub(super) fn cross_entropy_of_class<T: Elementary>(
         *e = *e * share;
     }
     outputs[n_outputs..].fill(T::default());
-    outputs[class] = outputs[class] - T::of(1.0);
+    outputs[class] -= T::of(1.0);
     below.to_f64() + sum.ln()
 }
 
