@@ -16,8 +16,8 @@ use slt_training::{Adam, Optimiser, TrainPlan, Training};
 
 /// Steps before all measurements.
 const BEFORE: u64 = 2000;
-/// Steps of a measurement.
-const STEPS: u64 = 10;
+/// Steps of a measurement, as many as the paper has between two checkpoints.
+const STEPS: u64 = 100;
 const MODULUS: u32 = 53;
 
 fn uniform(n_rows: usize, n_columns: usize, limit: f64, index: u64) -> Array2<f64> {

@@ -345,7 +345,9 @@ pub fn obtained(settings: &Grokking, models: &[Model]) -> anyhow::Result<Vec<Obt
     let interval = bootstrap(&drop, &kept.log_r, settings.seed)?;
     let energy_sd = Estimate::from_replicates(&kept.energy)?.sd();
     let noise = kept.error.iter().map(|e| e * e).sum::<f64>() / count as f64;
+    // its own error is that of a variance from so many runs
     let reliability = 1.0 - noise / energy_sd.powi(2);
+    let reliability_error = (1.0 - reliability) * (2.0 / (count as f64 - 1.0)).sqrt();
     let correlation = fit.r_squared.sqrt();
     let all = Kept::new(models, 0, n);
     let whole = rank_correlation(&all.log_r, &all.energy)?;
@@ -409,16 +411,15 @@ pub fn obtained(settings: &Grokking, models: &[Model]) -> anyhow::Result<Vec<Obt
         ),
         row(
             "arrhenius-error",
-            reliability.max(0.0),
-            None,
+            reliability,
+            Some(reliability_error),
             Verdict::NotComparable,
             format!(
-                "share of the variance of ΔF that is not the sampler's error: standard deviation of ΔF {energy_sd:.1}, standard error of one {:.1}. {}",
+                "share of the variance of ΔF that is not the sampler's error: standard deviation of ΔF {energy_sd:.1}, standard error of one {:.1}. As the error is in ΔF, β_eff without \
+                 it lies between {:.4} and {:.4}, the slopes of the two regressions (Frisch's bounds)",
                 noise.sqrt(),
-                match reliability > 0.1 {
-                    true => format!("β_eff without attenuation {:.5}", rate.coefficients[1] / reliability),
-                    false => "Nothing is left that a time could be explained by".into(),
-                }
+                rate.coefficients[1],
+                -1.0 / fit.coefficients[1]
             ),
         ),
         row(
@@ -427,7 +428,7 @@ pub fn obtained(settings: &Grokking, models: &[Model]) -> anyhow::Result<Vec<Obt
             None,
             Verdict::NotComparable,
             format!(
-                "rank correlation of ln r and ΔF over all {} runs with both checkpoints, p = {:.3}; over the {count} kept ones {:.3}",
+                "rank correlation of ln r and ΔF over all {} runs with both checkpoints, p = {:.1e}; over the {count} kept ones {:.3}",
                 all.log_r.len(),
                 whole.p_value,
                 rank_correlation(&kept.log_r, &kept.energy)?.rho

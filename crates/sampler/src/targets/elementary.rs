@@ -55,8 +55,8 @@ macro_rules! elementary {
                 let k = shifted - ROUND;
                 let [high, low] = $ln2;
                 let r = (x - k * high) - k * low;
-                let mut q = 0.0;
-                for c in $taylor {
+                let [mut q, rest @ ..] = $taylor;
+                for c in rest {
                     q = q * r + c;
                 }
                 let exponent = shifted.to_bits() << $mantissa;
@@ -93,8 +93,8 @@ macro_rules! elementary {
                 let e = (-0.5 * size * size).exp_of_negative();
                 let t = 4.0 / (4.0 + size);
                 let s = t * FACTOR - (FACTOR - 1.0);
-                let mut p = 0.0;
-                for c in $tail {
+                let [mut p, rest @ ..] = $tail;
+                for c in rest {
                     p = p * s + c;
                 }
                 let tail = e * (t * p);

@@ -60,7 +60,7 @@ pub(super) const fn padded<T>(n: usize) -> usize {
     n.next_multiple_of(64 / size_of::<T>())
 }
 
-/// `c = a b`; `b` and `c` have rows of `padded(columns)`, and `c`'s padding is zero or what `b`'s makes it.
+/// `c = a b`; `b` and `c` have rows of `padded(columns)`, and `c`'s padding is left as it is or what `b`'s makes it.
 ///
 /// # Panics
 /// If a slice is too short.
@@ -96,6 +96,8 @@ pub(super) fn multiply<T: Real>(size: Size, a: Factor<T>, b: &[T], c: &mut [T], 
     if rows.max(columns) <= SMALL {
         return small(size, (a, row, column), b, c, add);
     }
+    // whole vectors of 32 bytes or more, no more of them than there are columns for
+    let used = columns.next_multiple_of(8);
     #[expect(
         unsafe_code,
         reason = "gemm takes pointers; the lengths are checked above"
@@ -104,7 +106,7 @@ pub(super) fn multiply<T: Real>(size: Size, a: Factor<T>, b: &[T], c: &mut [T], 
     unsafe {
         gemm::gemm(
             rows,
-            stride,
+            used,
             inner,
             c.as_mut_ptr(),
             1,

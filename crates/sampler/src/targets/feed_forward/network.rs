@@ -11,7 +11,7 @@ use crate::target::Batch;
 use crate::targets::activation::Activation;
 use crate::targets::blocks::{BLOCK, each_row, take};
 use crate::targets::elementary::Elementary;
-use crate::targets::loss::{Loss, cross_entropy_of_class};
+use crate::targets::loss::{Loss, cross_entropy_of_classes};
 use crate::targets::matrix_product::Matrix;
 
 /// What samples go through.
@@ -77,6 +77,8 @@ enum Stage<T> {
 struct Work<T> {
     /// Which samples.
     block: Vec<usize>,
+    /// Their losses.
+    losses: Vec<f64>,
     start: Stage<T>,
     /// What goes into the first layer, `[BLOCK, n_in]`, and the derivative by it.
     inputs: Matrix<T>,
@@ -99,6 +101,7 @@ impl<T: Elementary> Work<T> {
         let widest = layers.iter().map(|v| v.outputs.values.len()).max();
         Self {
             block: Vec::with_capacity(BLOCK),
+            losses: Vec::with_capacity(BLOCK),
             start: match shape.start {
                 Start::Data => Stage::Data,
                 Start::Embedding(shape) => Stage::Tables(Tables::new(shape)),
@@ -207,18 +210,23 @@ impl<T: Elementary> Network<T> {
         &mut self.work.layers.last_mut().expect("a layer").outputs
     }
 
-    /// The loss of the `i`-th sample of the block; its outputs become the derivative by them.
-    fn sample_loss(&mut self, i: usize) -> f64 {
+    /// The losses of the block's samples; their outputs become the derivatives by them.
+    fn find_losses(&mut self) {
         let n_outputs = self.shape.n_outputs();
-        let sample = self.work.block[i];
-        let outputs = &mut self.work.layers.last_mut().expect("a layer").outputs;
-        let outputs = outputs.row_mut(i);
-        if let Some(&class) = self.samples.classes.get(sample) {
-            return cross_entropy_of_class(n_outputs, outputs, class);
+        let work = &mut self.work;
+        let outputs = &mut work.layers.last_mut().expect("a layer").outputs;
+        work.losses.resize(work.block.len(), 0.0);
+        if !self.samples.classes.is_empty() {
+            let (stride, classes) = (outputs.stride, &self.samples.classes);
+            let of = (&work.block[..], &classes[..]);
+            cross_entropy_of_classes(n_outputs, &mut outputs.values, stride, of, &mut work.losses);
+            return;
         }
-        let labels = self.samples.labels.row(sample);
-        self.loss
-            .of_sample(n_outputs, outputs, labels, &self.work.mean)
+        let rows = outputs.values.chunks_exact_mut(outputs.stride);
+        for ((outputs, &sample), loss) in rows.zip(&work.block).zip(&mut work.losses) {
+            let labels = self.samples.labels.row(sample);
+            *loss = self.loss.of_sample(n_outputs, outputs, labels, &work.mean);
+        }
     }
 
     /// The sum of the derivatives over the block's samples, after their losses: in the place of what there is, or added to it.
@@ -321,8 +329,9 @@ impl<T: Elementary> Network<T> {
         let n = batch.map_or(self.n_samples, |indices| indices.len()) as f64;
         let mut sum = 0.0;
         self.each_block(batch, |network, from| {
-            for i in 0..network.work.block.len() {
-                sum += network.sample_loss(i);
+            network.find_losses();
+            for loss in &network.work.losses {
+                sum += loss;
             }
             if grad.is_some() {
                 network.backward(from > 0);
@@ -352,9 +361,9 @@ impl<T: Elementary> Network<T> {
         self.load(w, false);
         self.find_mean(None);
         self.each_block(None, |network, from| {
-            for i in 0..network.work.block.len() {
-                out[from + i] = network.sample_loss(i);
-            }
+            network.find_losses();
+            let losses = &network.work.losses;
+            out[from..from + losses.len()].copy_from_slice(losses);
         });
     }
 
