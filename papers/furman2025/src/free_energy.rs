@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use slt_report::{
     Axis, Colour, Figure, FigureRef, Layer, Legend, Obtained, Panel, Progress, Section, Store,
-    Verdict,
+    Verdict, together,
 };
 use slt_sampler::{ScalingRequest, estimate_scaling, free_energy_curve};
 use slt_stats::Estimate;
@@ -55,7 +55,7 @@ pub fn run(store: &Store, germs: &[Germ], settings: &FreeEnergy) -> anyhow::Resu
     };
     // the losses whose whole law is known
     let known = germs.iter().filter(|&&germ| germ != Germ::Tanh);
-    known.copied().map(cell).collect()
+    together(known.copied(), cell)
 }
 
 fn compute(settings: &FreeEnergy, germ: Germ) -> anyhow::Result<Outcome> {

@@ -10,7 +10,7 @@ use rand::RngExt;
 use serde::{Deserialize, Serialize};
 use slt_report::{
     Axis, Colour, Figure, FigureRef, Layer, Legend, Marker, Obtained, Panel, Progress, Section,
-    Store,
+    Store, together,
 };
 use slt_sampler::stream::{Purpose, rng};
 use slt_stats::Estimate;
@@ -67,7 +67,7 @@ pub fn run(store: &Store, settings: &Generalising) -> anyhow::Result<Vec<Outcome
             .cell("generalisation", &config, "host", compute)?
             .result)
     };
-    POWERS.into_iter().map(cell).collect()
+    together(POWERS, cell)
 }
 
 /// `w^k` at the nodes of a rule, and the posterior weight of each.

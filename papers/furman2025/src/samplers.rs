@@ -6,6 +6,7 @@ use ndarray::Axis as ArrayAxis;
 use serde::{Deserialize, Serialize};
 use slt_report::{
     Axis, Figure, FigureRef, Layer, Legend, Obtained, Panel, Progress, Section, Store, Verdict,
+    together,
 };
 use slt_sampler::targets::BenchmarkClass;
 use slt_sampler::{Dynamics, Llc, LlcError, Points, default_nbeta, estimate};
@@ -78,10 +79,9 @@ fn run_class<'a>(store: &Store, settings: &'a Benchmark) -> anyhow::Result<Netwo
             .cell(&id, &config, "host", || compute(&config))?
             .result)
     };
-    let outcomes: anyhow::Result<Vec<Outcome>> = (0..settings.n_networks).map(cell).collect();
     Ok(Networks {
         settings,
-        outcomes: outcomes?,
+        outcomes: together(0..settings.n_networks, cell)?,
     })
 }
 

@@ -6,7 +6,7 @@ use rand::RngExt;
 use serde::{Deserialize, Serialize};
 use slt_report::{
     Axis, Colour, Figure, FigureRef, Layer, Legend, Marker, Obtained, Panel, Progress, Section,
-    Store, Verdict,
+    Store, Verdict, together,
 };
 use slt_sampler::stream::{Purpose, rng};
 use slt_sampler::{ScalingRequest, estimate_scaling};
@@ -80,11 +80,7 @@ pub fn run(store: &Store, kinds: &[Kind], settings: &Singular) -> anyhow::Result
         )
     };
     Ok(Outcomes {
-        models: kinds
-            .iter()
-            .copied()
-            .map(cell)
-            .collect::<anyhow::Result<_>>()?,
+        models: together(kinds.iter().copied(), cell)?,
         traces: kinds.iter().map(trace).collect::<anyhow::Result<_>>()?,
         cubic_away: store.cell("cubic-away", settings, "host", away)?.result,
     })

@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 use slt_report::{
     Axis, Colour, Figure, FigureRef, Layer, Legend, Obtained, Panel, Progress, Section, Store,
-    Verdict,
+    Verdict, together,
 };
 use slt_sampler::{Splitting, Target, population_log_volumes};
 use slt_stats::{Estimate, ScalingPoint, fit_colder_scaling_law};
@@ -49,7 +49,7 @@ pub fn run(store: &Store, germs: &[Germ], settings: &Volumes) -> anyhow::Result<
             .cell("volumes", &Config { settings, germ }, "host", compute)?
             .result)
     };
-    germs.iter().copied().map(cell).collect()
+    together(germs.iter().copied(), cell)
 }
 
 fn compute(settings: &Volumes, germ: Germ) -> anyhow::Result<Outcome> {
