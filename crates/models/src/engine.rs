@@ -14,7 +14,10 @@ use crate::target::{NetworkTarget, checked};
 ///
 /// Rows are laid out alike, and losses and gradients agree to rounding.
 #[derive(Debug, Clone)]
-#[expect(clippy::large_enum_variant)] // there are a few of them at a time
+#[allow(
+    clippy::large_enum_variant,
+    reason = "there are a few of them at a time"
+)]
 pub enum Engine {
     /// On the CPU, of a network that the host knows: gradients by hand.
     Host(FeedForward),
