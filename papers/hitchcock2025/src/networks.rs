@@ -300,14 +300,12 @@ pub fn obtained(classes: &[Networks]) -> Vec<Obtained> {
     ];
     for class in known {
         let found = classes.iter().find(|c| c.settings.class == class);
-        let small = matches!(
-            class,
-            BenchmarkClass::OneThousand | BenchmarkClass::TenThousand
-        );
-        let ids: &[&str] = if small {
-            &["sgld", "rmsprop", "mala", "automatic"]
-        } else {
-            &["sgld"]
+        let ids: &[&str] = match class {
+            BenchmarkClass::OneThousand | BenchmarkClass::TenThousand => {
+                &["sgld", "rmsprop", "mala", "automatic"]
+            }
+            BenchmarkClass::HundredThousand => &["sgld", "automatic"],
+            BenchmarkClass::OneMillion => &["sgld"],
         };
         for id in ids {
             let points = found.map_or_else(Vec::new, |networks| {
