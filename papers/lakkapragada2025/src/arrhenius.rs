@@ -228,30 +228,39 @@ impl Model {
     }
 }
 
-/// The kept runs: ln r, ΔF, its standard error, Δλ.
+/// The kept runs: ln r, the same for r from the first step on, ΔF, its standard error, Δλ and ΔL.
 struct Kept {
     log_r: Vec<f64>,
+    log_whole: Vec<f64>,
     energy: Vec<f64>,
     error: Vec<f64>,
     lambda: Vec<f64>,
+    loss: Vec<f64>,
 }
 
 impl Kept {
     fn new(models: &[Model], least: usize, n: f64) -> Self {
         let mut kept = Self {
             log_r: Vec::new(),
+            log_whole: Vec::new(),
             energy: Vec::new(),
             error: Vec::new(),
             lambda: Vec::new(),
+            loss: Vec::new(),
         };
         for model in models {
-            if let (Some(r), Some((energy, error)), Some([before, after])) =
-                (model.time(least), model.free_energy(n), model.ends)
-            {
+            if let (Some(r), Some(whole), Some((energy, error)), Some([before, after])) = (
+                model.time(least),
+                model.generalised,
+                model.free_energy(n),
+                model.ends,
+            ) {
                 kept.log_r.push(r.ln());
+                kept.log_whole.push((whole as f64).ln());
                 kept.energy.push(energy);
                 kept.error.push(error);
                 kept.lambda.push(after.llc - before.llc);
+                kept.loss.push(after.loss - before.loss);
             }
         }
         kept
@@ -360,6 +369,8 @@ pub fn obtained(settings: &Grokking, models: &[Model]) -> anyhow::Result<Vec<Obt
         ))
     };
     let lambda_alone = Kept::line(&kept.log_r, &kept.lambda)?;
+    let loss_alone = Kept::line(&kept.log_r, &kept.loss)?;
+    let from_start = Kept::line(&kept.log_whole, &kept.energy)?;
     rows.extend([
         row(
             "grok-lambda",
@@ -384,8 +395,14 @@ pub fn obtained(settings: &Grokking, models: &[Model]) -> anyhow::Result<Vec<Obt
             1,
             THEIRS[0],
             format!(
-                "ΔF = F_after - F_before on ln r, {count} runs. Δλ alone on ln r: {:.2} ± {:.2}",
-                lambda_alone.coefficients[1], lambda_alone.standard_errors[1]
+                "ΔF = F_after - F_before on ln r, {count} runs. Its parts alone, which n and nβ weigh: Δλ {:.2} ± {:.2}, n ΔL {:.1} ± {:.1}. With r from the first step on: {:.1} ± {:.1}, R² {:.3}",
+                lambda_alone.coefficients[1],
+                lambda_alone.standard_errors[1],
+                n * loss_alone.coefficients[1],
+                n * loss_alone.standard_errors[1],
+                from_start.coefficients[1],
+                from_start.standard_errors[1],
+                from_start.r_squared
             ),
         ),
         of_fit("arrhenius-constant", 0, THEIRS[1], "the same fit".into()),
