@@ -18,6 +18,7 @@
 
 use std::ops::Range;
 
+use multiversion::multiversion;
 use ndarray::{Array2, ArrayView1, ArrayView2};
 
 use crate::noise::fill;
@@ -110,11 +111,13 @@ pub(crate) struct Conditional {
     gradient: Vec<f64>,
     /// `H`, `[d, d]`.
     hessian: Vec<f64>,
-    /// The lower Cholesky factor of A, and its inverse.
+    /// The lower Cholesky factor of A, column after column, and its inverse, row after row: sums run along these.
     factor: Vec<f64>,
     inverse: Vec<f64>,
     /// `y`.
     step: Vec<f64>,
+    /// Sums under way.
+    sums: Vec<f64>,
     nbeta: f64,
 }
 
@@ -139,6 +142,7 @@ impl Conditional {
             factor: vec![f64::NAN; d * d],
             inverse: vec![0.0; d * d],
             step: vec![f64::NAN; d],
+            sums: vec![f64::NAN; d],
             nbeta: f64::NAN,
         }
     }
@@ -147,34 +151,18 @@ impl Conditional {
     pub fn cool(&mut self, nbeta: f64) -> bool {
         let d = self.d;
         self.nbeta = nbeta;
-        for i in 0..d {
-            for j in 0..=i {
-                let mut sum = nbeta * self.hessian[i * d + j];
-                if i == j {
-                    sum += self.gamma;
-                }
-                let (row, other) = (
-                    &self.factor[i * d..i * d + j],
-                    &self.factor[j * d..j * d + j],
-                );
-                sum -= row.iter().zip(other).map(|(a, b)| a * b).sum::<f64>();
-                if i == j {
-                    if !(0.0 < sum) {
-                        return false;
-                    }
-                    self.factor[i * d + i] = sum.sqrt();
-                } else {
-                    self.factor[i * d + j] = sum / self.factor[j * d + j];
-                }
-            }
+        let (factor, sums) = (&mut self.factor, &mut self.sums);
+        if !factorise(&self.hessian, nbeta, self.gamma, factor, sums) {
+            return false;
         }
         for i in 0..d {
             self.step[i] = nbeta * self.gradient[i] + self.gamma * self.away[i];
         }
-        for i in 0..d {
-            let row = &self.factor[i * d..i * d + i];
-            let sum: f64 = row.iter().zip(&self.step).map(|(a, b)| a * b).sum();
-            self.step[i] = (self.step[i] - sum) / self.factor[i * d + i];
+        self.sums.fill(0.0);
+        for j in 0..d {
+            let column = &self.factor[j * d..(j + 1) * d];
+            self.step[j] = (self.step[j] - self.sums[j]) / column[j];
+            add_multiple(&mut self.sums[j + 1..], self.step[j], &column[j + 1..]);
         }
         // `step` is now the whitened step, whose square is y'Ay
         true
@@ -198,7 +186,7 @@ impl Conditional {
             b[i] /= self.factor[i * d + i];
             let x = b[i];
             for j in 0..i {
-                b[j] -= self.factor[i * d + j] * x;
+                b[j] -= self.factor[j * d + i] * x;
             }
         }
     }
@@ -222,26 +210,8 @@ impl Conditional {
         let (d, s, gamma) = (self.d, self.nbeta, self.gamma);
         let mut y = self.step.clone();
         self.solve_transposed(&mut y);
-        // the inverse of the factor, column by column
-        for j in 0..d {
-            self.inverse[j * d + j] = 1.0 / self.factor[j * d + j];
-            for i in j + 1..d {
-                let sum: f64 = (j..i)
-                    .map(|k| self.factor[i * d + k] * self.inverse[k * d + j])
-                    .sum();
-                self.inverse[i * d + j] = -sum / self.factor[i * d + i];
-            }
-        }
-        let (mut trace, mut square) = (0.0, 0.0);
-        for i in 0..d {
-            for j in 0..=i {
-                let entry: f64 = (i..d)
-                    .map(|k| self.inverse[k * d + i] * self.inverse[k * d + j])
-                    .sum();
-                trace += if i == j { entry } else { 0.0 };
-                square += entry * entry * if i == j { 1.0 } else { 2.0 };
-            }
-        }
+        invert(&self.factor, &mut self.inverse, d);
+        let (trace, square) = traces(&self.inverse, &mut self.sums);
         let b: Vec<f64> = self.away.iter().zip(&y).map(|(a, y)| a - y).collect();
         let mut pull = 0.0;
         for i in 0..d {
@@ -261,6 +231,82 @@ impl Conditional {
             mean,
             square: variance + mean * mean,
         }
+    }
+}
+
+/// The lower Cholesky factor of `nbeta hessian + gamma`, column after column. False where there is none.
+#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2"))]
+fn factorise(
+    hessian: &[f64],
+    nbeta: f64,
+    gamma: f64,
+    factor: &mut [f64],
+    sums: &mut [f64],
+) -> bool {
+    let d = sums.len();
+    for j in 0..d {
+        let (before, column) = factor.split_at_mut(j * d);
+        let (sums, column) = (&mut sums[j..], &mut column[j..d]);
+        sums.fill(0.0);
+        for other in before.chunks_exact(d) {
+            add_multiple(sums, other[j], &other[j..]);
+        }
+        let curvature = &hessian[j * d + j..(j + 1) * d];
+        for ((out, h), sum) in column.iter_mut().zip(curvature).zip(&*sums) {
+            *out = nbeta * h - sum;
+        }
+        let square = nbeta * curvature[0] + gamma - sums[0];
+        if !(0.0 < square) {
+            return false;
+        }
+        let pivot = square.sqrt();
+        column[0] = pivot;
+        column[1..].iter_mut().for_each(|out| *out /= pivot);
+    }
+    true
+}
+
+/// The inverse, row after row, of a lower triangle that is given column after column.
+#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2"))]
+fn invert(factor: &[f64], inverse: &mut [f64], d: usize) {
+    for i in 0..d {
+        let (before, row) = inverse.split_at_mut(i * d);
+        let row = &mut row[..=i];
+        row.fill(0.0);
+        for (k, other) in before.chunks_exact(d).enumerate() {
+            add_multiple(row, factor[k * d + i], &other[..=k]);
+        }
+        let pivot = factor[i * d + i];
+        row.iter_mut().for_each(|x| *x = -*x / pivot);
+        row[i] = 1.0 / pivot;
+    }
+}
+
+/// The traces of `R'R` and of its square, for a lower triangle R, row after row.
+#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2"))]
+fn traces(triangle: &[f64], sums: &mut [f64]) -> (f64, f64) {
+    let d = sums.len();
+    let (mut trace, mut square) = (0.0, 0.0);
+    for i in 0..d {
+        let entries = &mut sums[..=i];
+        entries.fill(0.0);
+        for row in triangle[i * d..].chunks_exact(d) {
+            add_multiple(entries, row[i], row);
+        }
+        for entry in &entries[..i] {
+            square += entry * entry * 2.0;
+        }
+        trace += entries[i];
+        square += entries[i] * entries[i];
+    }
+    (trace, square)
+}
+
+/// Adds a multiple of `x`, which may be longer, to `sums`, or to as many of them as there are.
+#[inline(always)]
+fn add_multiple(sums: &mut [f64], by: f64, x: &[f64]) {
+    for (sum, x) in sums.iter_mut().zip(x) {
+        *sum += by * x;
     }
 }
 
@@ -334,12 +380,13 @@ impl Conditionals {
                     at.away[i] = w[[from + k, first + i]] - anchor[first + i];
                     at.gradient[i] = self.gradients[[base, first + i]];
                 }
-                for j in 0..d {
+                for (j, column) in at.hessian.chunks_exact_mut(d).enumerate() {
                     // the step as it is after rounding
                     let step = self.rows[[base + j + 1, first + j]] - self.rows[[base, first + j]];
-                    for i in 0..d {
-                        let moved = self.gradients[[base + j + 1, first + i]];
-                        at.hessian[i * d + j] = (moved - at.gradient[i]) / step;
+                    let moved = self.gradients.row(base + j + 1);
+                    let moved = &moved.to_slice().expect("rows are contiguous")[first..];
+                    for ((out, moved), gradient) in column.iter_mut().zip(moved).zip(&at.gradient) {
+                        *out = (moved - gradient) / step;
                     }
                 }
                 for i in 0..d {
