@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use clap::Parser;
 use serde::de::DeserializeOwned;
 
+use crate::progress::say;
+
 /// Arguments of a paper's program.
 #[derive(Debug, Clone, Parser)]
 #[command(
@@ -66,15 +68,20 @@ pub enum SettingsError {
 }
 
 impl Args {
-    /// Refuses a device of no known kind, for a paper that runs on the host whatever the device.
+    /// For a paper that runs on the host whatever the device: refuses one of no known kind, and says so of another than `cpu`.
     ///
     /// # Errors
     /// [`SettingsError::Device`] names it.
-    pub fn check_device(&self) -> Result<(), SettingsError> {
+    pub fn check_host_only(&self) -> Result<(), SettingsError> {
         match self.device.as_str() {
-            "cpu" | "tch" | "cuda" => Ok(()),
-            _ => Err(SettingsError::Device(self.device.clone())),
+            "cpu" => {}
+            "tch" | "cuda" => say(&format!(
+                "device {}: not used, all of this paper runs on the host",
+                self.device
+            )),
+            _ => return Err(SettingsError::Device(self.device.clone())),
         }
+        Ok(())
     }
 
     /// The settings asked for, and the name of their profile (`custom` for a file of one's own).

@@ -44,7 +44,7 @@ fn main() -> ExitCode {
 /// All of it runs on the host, whatever the device: the target has an analytic gradient.
 fn check(settings: &Settings, args: &Args) -> anyhow::Result<()> {
     settings.check()?;
-    Ok(args.check_device()?)
+    Ok(args.check_host_only()?)
 }
 
 fn experiments(store: &Store, settings: &Settings, (): ()) -> anyhow::Result<Findings> {

@@ -47,7 +47,7 @@ fn main() -> ExitCode {
 /// All of it runs on the host, whatever the device.
 fn check(settings: &Settings, args: &Args) -> anyhow::Result<()> {
     settings.check()?;
-    Ok(args.check_device()?)
+    Ok(args.check_host_only()?)
 }
 
 fn experiments(store: &Store, settings: &Settings, (): ()) -> anyhow::Result<Findings> {

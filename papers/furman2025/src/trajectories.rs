@@ -18,8 +18,9 @@ use crate::settings::Trajectories;
 
 /// Of the two columns that a training begins with.
 const LENGTH: f64 = 0.9;
-/// Share of a k-gon's energy within which a checkpoint is on its plateau.
+/// Share of a k-gon's energy within which a checkpoint is on its plateau, and successive checkpoints that make a rest there.
 const NEAR: f64 = 0.01;
+const REST: usize = 3;
 
 /// What is recorded of one training.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -158,6 +159,7 @@ pub fn obtained(settings: &Trajectories, outcome: &[Trajectory]) -> anyhow::Resu
                 None => path.push((at, vec![llc])),
             }
         }
+        path.retain(|(_, llcs)| llcs.len() >= REST);
         let mean = |llcs: &[f64]| llcs.iter().sum::<f64>() / llcs.len() as f64;
         for pair in path.windows(2) {
             let [(a, first), (b, second)] = pair else {
@@ -172,7 +174,10 @@ pub fn obtained(settings: &Trajectories, outcome: &[Trajectory]) -> anyhow::Resu
             means[*at].push(mean(llcs));
         }
         let names: Vec<&str> = path.iter().map(|(at, _)| known[*at].0.as_str()).collect();
-        paths.push(names.join(" → "));
+        paths.push(match names[..] {
+            [] => "none".to_owned(),
+            _ => names.join(" → "),
+        });
     }
     paths.sort_unstable();
     let mut counted: Vec<(String, usize)> = Vec::new();
@@ -220,7 +225,7 @@ pub fn obtained(settings: &Trajectories, outcome: &[Trajectory]) -> anyhow::Resu
             ended as f64 / outcome.len() as f64,
             ended == outcome.len(),
             format!(
-                "within 1 % of the energy of a k-gon at the end; plateaus in their order: {}",
+                "within 1 % of the energy of a k-gon at the end; rests of at least {REST} checkpoints in their order: {}",
                 shown.join(", ")
             ),
         ),

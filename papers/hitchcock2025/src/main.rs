@@ -33,7 +33,7 @@ fn main() -> ExitCode {
 /// All chains run on the host, whatever the device: their targets have analytic gradients.
 fn check(settings: &Settings, args: &Args) -> anyhow::Result<()> {
     settings.check()?;
-    Ok(args.check_device()?)
+    Ok(args.check_host_only()?)
 }
 
 fn experiments(store: &Store, settings: &Settings, (): ()) -> anyhow::Result<Findings> {

@@ -7,7 +7,7 @@ use ndarray::{ArrayView1, Axis};
 use serde::{Deserialize, Serialize};
 use slt_report::{
     Axis as PlotAxis, Colour, Figure, FigureRef, Layer, Legend, Obtained, Panel, Progress, Section,
-    Store, Verdict,
+    Store, Verdict, together,
 };
 use slt_sampler::targets::{BenchmarkClass, BenchmarkNetwork, DeepLinear as Loss};
 use slt_sampler::{
@@ -102,8 +102,7 @@ pub fn run(store: &Store, classes: &[Class]) -> anyhow::Result<Vec<Networks>> {
 
 fn run_class(store: &Store, settings: &Class) -> anyhow::Result<Networks> {
     let (class, seed) = (settings.class, settings.seed);
-    let mut published = Vec::new();
-    for stream in 0..settings.n_networks {
+    let published = together(0..settings.n_networks, |stream| {
         let config = Published {
             class,
             seed,
@@ -112,32 +111,25 @@ fn run_class(store: &Store, settings: &Class) -> anyhow::Result<Networks> {
             rmsprop: &settings.rmsprop,
             mala: &settings.mala,
         };
-        let cell = store.cell(
-            &format!("published-{}", name(class)),
-            &config,
-            "host",
-            || compute(&config),
-        )?;
-        published.push(cell.result);
-    }
-    let mut automatic = Vec::new();
-    if let Some(own) = settings.automatic {
-        for stream in 0..own.n_networks {
-            let config = Own {
-                class,
-                seed,
-                stream,
-                automatic: own,
-            };
-            let cell = store.cell(
-                &format!("automatic-{}", name(class)),
-                &config,
-                "host",
-                || compute_own(&config),
-            )?;
-            automatic.push(cell.result);
-        }
-    }
+        let kind = format!("published-{}", name(class));
+        Ok(store
+            .cell(&kind, &config, "host", || compute(&config))?
+            .result)
+    })?;
+    let own = settings.automatic.into_iter();
+    let own = own.flat_map(|own| (0..own.n_networks).map(move |stream| (own, stream)));
+    let automatic = together(own, |(automatic, stream)| {
+        let config = Own {
+            class,
+            seed,
+            stream,
+            automatic,
+        };
+        let kind = format!("automatic-{}", name(class));
+        Ok(store
+            .cell(&kind, &config, "host", || compute_own(&config))?
+            .result)
+    })?;
     Ok(Networks {
         settings: settings.clone(),
         published,
