@@ -89,7 +89,7 @@ pub(crate) struct Level {
     pub n_steps: usize,
     /// The least effective share of a step since the last level.
     pub share: f64,
-    /// Rows that were evaluated since the last level.
+    /// Rows that were evaluated since the last level, counted as in [`crate::ScalingRequest::max_evaluations`].
     pub n_evaluations: u64,
 }
 

@@ -14,12 +14,13 @@
 //! A draw from this law is a Gibbs step; these expectations average over the block exactly (Rao-Blackwell; Gelfand and Smith 1990).
 //! The derivations are ours.
 //!
-//! H is taken from differences of the gradient over a distance `1/√γ`: on a quadratic they are exact but for rounding.
+//! H is the target's own ([`Target::block_hessians`]), or taken from differences of the gradient over a distance `1/√γ`: on a quadratic they are exact but
+//! for rounding.
 
 use std::ops::Range;
 
 use multiversion::multiversion;
-use ndarray::{Array2, ArrayView1, ArrayView2};
+use ndarray::{Array2, Array3, ArrayView1, ArrayView2, s};
 
 use crate::noise::fill;
 use crate::stream::Purpose;
@@ -315,9 +316,10 @@ fn add_multiple(sums: &mut [f64], by: f64, x: &[f64]) {
 pub(crate) struct Conditionals {
     range: Range<usize>,
     gamma: f64,
-    rows: Array2<f64>,
     gradients: Array2<f64>,
     losses: Vec<f64>,
+    /// `[n_points, d, d]`.
+    hessians: Array3<f64>,
     at: Conditional,
 }
 
@@ -326,18 +328,19 @@ impl Conditionals {
     const N_ROWS: usize = 256;
 
     pub fn new(range: Range<usize>, n_params: usize, gamma: f64) -> Self {
-        let n_rows = (Self::N_ROWS / (range.len() + 1)).max(1) * (range.len() + 1);
+        let d = range.len();
+        let n_points = (Self::N_ROWS / (d + 1)).max(1);
         Self {
-            at: Conditional::new(range.len(), gamma),
+            at: Conditional::new(d, gamma),
             range,
             gamma,
-            rows: Array2::zeros((n_rows, n_params)),
-            gradients: Array2::zeros((n_rows, n_params)),
-            losses: vec![f64::NAN; n_rows],
+            gradients: Array2::zeros((n_points, n_params)),
+            losses: vec![f64::NAN; n_points],
+            hessians: Array3::zeros((n_points, d, d)),
         }
     }
 
-    /// Rows that are evaluated for n points.
+    /// Rows that are evaluated for n points, a row for each parameter of the block included, whether the target has second derivatives of its own or not.
     pub fn n_rows(&self, n: usize) -> u64 {
         (n * (self.range.len() + 1)) as u64
     }
@@ -351,53 +354,40 @@ impl Conditionals {
         w: ArrayView2<f64>,
         mut each: impl FnMut(usize, &mut Conditional),
     ) {
-        let (d, first) = (self.range.len(), self.range.start);
-        let n_points = self.rows.nrows() / (d + 1);
+        let (d, range) = (self.range.len(), self.range.clone());
         let reach = 1.0 / self.gamma.sqrt();
+        let n_points = self.losses.len();
         for from in (0..w.nrows()).step_by(n_points) {
             let n = n_points.min(w.nrows() - from);
-            let n_rows = n * (d + 1);
-            for k in 0..n {
-                for j in 0..=d {
-                    let mut row = self.rows.row_mut(k * (d + 1) + j);
-                    row.assign(&w.row(from + k));
-                    if j > 0 {
-                        row[first + j - 1] += reach;
-                    }
-                }
-            }
-            target.loss_and_grad(
-                self.rows.slice(ndarray::s![..n_rows, ..]),
-                Batch::Full,
-                self.gradients.slice_mut(ndarray::s![..n_rows, ..]),
-                &mut self.losses[..n_rows],
-            );
-            for k in 0..n {
+            let points = w.slice(s![from..from + n, ..]);
+            let mut gradients = self.gradients.slice_mut(s![..n, ..]);
+            let losses = &mut self.losses[..n];
+            target.loss_and_grad(points, Batch::Full, gradients.view_mut(), losses);
+            let mut hessians = self.hessians.slice_mut(s![..n, .., ..]);
+            let (gradients, out) = (gradients.view(), hessians.view_mut());
+            target.block_hessians(points, gradients, range.clone(), reach, out);
+            for (k, hessian) in hessians.outer_iter().enumerate() {
                 let at = &mut self.at;
-                let base = k * (d + 1);
-                at.excess = self.losses[base] - initial_loss;
-                for i in 0..d {
-                    at.away[i] = w[[from + k, first + i]] - anchor[first + i];
-                    at.gradient[i] = self.gradients[[base, first + i]];
+                at.excess = losses[k] - initial_loss;
+                for (i, j) in range.clone().enumerate() {
+                    at.away[i] = points[[k, j]] - anchor[j];
+                    at.gradient[i] = gradients[[k, j]];
                 }
-                for (j, column) in at.hessian.chunks_exact_mut(d).enumerate() {
-                    // the step as it is after rounding
-                    let step = self.rows[[base + j + 1, first + j]] - self.rows[[base, first + j]];
-                    let moved = self.gradients.row(base + j + 1);
-                    let moved = &moved.to_slice().expect("rows are contiguous")[first..];
-                    for ((out, moved), gradient) in column.iter_mut().zip(moved).zip(&at.gradient) {
-                        *out = (moved - gradient) / step;
-                    }
-                }
-                for i in 0..d {
-                    for j in 0..i {
-                        let mean = 0.5 * (at.hessian[i * d + j] + at.hessian[j * d + i]);
-                        at.hessian[i * d + j] = mean;
-                        at.hessian[j * d + i] = mean;
-                    }
-                }
+                let hessian = hessian.to_slice().expect("a block is contiguous");
+                symmetrise(hessian, &mut at.hessian, d);
                 each(from + k, at);
             }
+        }
+    }
+}
+
+/// The mean of a matrix and its transpose.
+fn symmetrise(matrix: &[f64], out: &mut [f64], d: usize) {
+    for i in 0..d {
+        for j in 0..=i {
+            let mean = 0.5 * (matrix[i * d + j] + matrix[j * d + i]);
+            out[i * d + j] = mean;
+            out[j * d + i] = mean;
         }
     }
 }

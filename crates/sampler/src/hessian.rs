@@ -1,6 +1,8 @@
 //! Second derivatives of a target at a point, and their spectrum.
 
-use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut2, s};
+use std::ops::Range;
+
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut2, ArrayViewMut3, s};
 use ndarray_linalg::{EigValsh, UPLO};
 
 use crate::target::{Batch, Target};
@@ -103,6 +105,40 @@ pub(crate) fn hessian_vectors_by_differences<T: Target + ?Sized>(
             } else {
                 difference / (2.0 * t)
             };
+        }
+    }
+}
+
+/// What [`Target::block_hessians`] does for a target that has no derivatives of its own.
+pub(crate) fn block_hessians_by_differences<T: Target + ?Sized>(
+    target: &mut T,
+    rows: ArrayView2<f64>,
+    grads: ArrayView2<f64>,
+    block: Range<usize>,
+    distance: f64,
+    mut out: ArrayViewMut3<f64>,
+) {
+    let b = block.len();
+    let shape = (rows.nrows() * b, rows.ncols());
+    let mut moved = Array2::zeros(shape);
+    for (k, mut row) in moved.rows_mut().into_iter().enumerate() {
+        row.assign(&rows.row(k / b));
+        row[block.start + k % b] += distance;
+    }
+    let (mut there, mut losses) = (Array2::zeros(shape), vec![f64::NAN; shape.0]);
+    target.loss_and_grad(moved.view(), Batch::Full, there.view_mut(), &mut losses);
+    for (i, mut out) in out.outer_iter_mut().enumerate() {
+        let here = grads.slice(s![i, block.clone()]);
+        for (j, column) in out.rows_mut().into_iter().enumerate() {
+            let k = i * b + j;
+            let at = block.start + j;
+            // the step as it is after rounding
+            let step = moved[[k, at]] - rows[[i, at]];
+            let there = there.slice(s![k, block.clone()]);
+            ndarray::Zip::from(column)
+                .and(there)
+                .and(here)
+                .for_each(|out, there, here| *out = (there - here) / step);
         }
     }
 }

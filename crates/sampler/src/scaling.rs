@@ -65,7 +65,7 @@ pub struct ScalingRequest {
     pub n_rungs: usize,
     /// Standard error of `E[sK]` at each rung, as a share of it; the variance has twice that.
     pub relative_error: f64,
-    /// Rows that the target may evaluate.
+    /// Rows that the target may evaluate; second derivatives of a block count as one for each of its parameters, also where the target has them at once.
     pub max_evaluations: u64,
     /// Seed.
     pub seed: u64,
@@ -113,7 +113,7 @@ pub struct Scaling {
     pub n_blocks: (usize, usize),
     /// Particles in all.
     pub n_particles: usize,
-    /// Rows that the target evaluated.
+    /// Rows that the target evaluated, counted in the same way.
     pub n_evaluations: u64,
     /// Whether the error that was asked for was reached on all rungs.
     pub reached: bool,

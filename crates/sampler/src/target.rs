@@ -1,8 +1,10 @@
 //! What a kernel samples from: the mean loss of every row and its gradient.
 
-use ndarray::{ArrayView2, ArrayViewMut2};
+use std::ops::Range;
 
-use crate::hessian::hessian_vectors_by_differences;
+use ndarray::{ArrayView2, ArrayViewMut2, ArrayViewMut3};
+
+use crate::hessian::{block_hessians_by_differences, hessian_vectors_by_differences};
 
 /// The samples over which a loss is the mean.
 #[derive(Debug, Clone, Copy)]
@@ -72,6 +74,24 @@ pub trait Target {
         out: ArrayViewMut2<f64>,
     ) {
         hessian_vectors_by_differences(self, rows, vectors, out);
+    }
+
+    /// For every row, the second derivatives of the mean loss over all samples by the parameters of a block in which that loss is quadratic.
+    ///
+    /// Unless a target overrides this by its analytic derivatives: differences of the gradient over `distance`, in one call of
+    /// [`Target::loss_and_grad`] with a row for each parameter of the block. On a quadratic they are exact but for rounding.
+    ///
+    /// Shapes: `rows`, `grads` (the gradients at `rows`): `[n_rows, d]`, standard layout; `out`: `[n_rows, b, b]` for b parameters,
+    /// standard layout, overwritten, symmetric but for rounding.
+    fn block_hessians(
+        &mut self,
+        rows: ArrayView2<f64>,
+        grads: ArrayView2<f64>,
+        block: Range<usize>,
+        distance: f64,
+        out: ArrayViewMut3<f64>,
+    ) {
+        block_hessians_by_differences(self, rows, grads, block, distance, out);
     }
 }
 

@@ -14,13 +14,15 @@
 
 mod network;
 
+use std::ops::Range;
 use std::sync::Arc;
 
-use ndarray::{Array2, ArrayView2, ArrayViewMut2};
+use ndarray::{Array2, ArrayView2, ArrayViewMut2, ArrayViewMut3};
 
 use self::network::{Network, Samples};
 use super::matrix_product::Matrix;
 use super::quadratic::minimum_norm_solution;
+use crate::hessian::block_hessians_by_differences;
 use crate::target::{Batch, SampleLosses, Target};
 use crate::targets::LeastSquaresError;
 
@@ -269,6 +271,34 @@ impl Target for DeepLinear {
     fn n_rows_at_once(&self) -> usize {
         1
     }
+
+    /// Analytic for a layer: `2 factor (A'A)_ii' (B S B')_jj'` for its weights (i, j) and (i', j'), with A the product of the layers after it and B that of
+    /// those before.
+    fn block_hessians(
+        &mut self,
+        rows: ArrayView2<f64>,
+        grads: ArrayView2<f64>,
+        block: Range<usize>,
+        distance: f64,
+        mut out: ArrayViewMut3<f64>,
+    ) {
+        let mut ends = self.widths().windows(2).scan(0, |end, w| {
+            let start = *end;
+            *end += w[0] * w[1];
+            Some(start..*end)
+        });
+        let Some(layer) = ends.position(|range| range == block) else {
+            return block_hessians_by_differences(self, rows, grads, block, distance, out);
+        };
+        for (w, out) in rows.rows().into_iter().zip(out.outer_iter_mut()) {
+            let (w, out) = (w.to_slice().expect("rows are contiguous"), out.into_slice());
+            let out = out.expect("second derivatives are contiguous");
+            match &mut self.0 {
+                Precision::Single(network) => network.layer_hessian(w, layer, out),
+                Precision::Double(network) => network.layer_hessian(w, layer, out),
+            }
+        }
+    }
 }
 
 impl SampleLosses for DeepLinear {
@@ -451,6 +481,50 @@ mod tests {
                     approx::assert_relative_eq!(*a, *b, epsilon = 1e-5 * size);
                 }
                 assert_ne!(a, b);
+            }
+        }
+    }
+
+    /// Of every layer, in either precision, against differences; a part of a layer has differences alone.
+    #[test]
+    fn second_derivatives_within_a_layer() {
+        for widths in SHAPES {
+            let (n_in, n_out) = (widths[0], widths[widths.len() - 1]);
+            let x = wave(12, n_in, 0.2);
+            let moment = x.t().dot(&x) / 12.0;
+            let teacher = wave(n_out, n_in, 0.6);
+            let mut double =
+                DeepLinear::from_moments(widths, moment.view(), teacher.view(), 0.7, 12)
+                    .expect("fits");
+            let mut single = double.clone().single_precision();
+            let w = parameters(widths);
+            let rows = Array2::from_shape_fn((2, w.len()), |(i, j)| w[j] * (1.0 + i as f64));
+            let (mut grads, mut losses) = (Array2::zeros(rows.dim()), [0.0; 2]);
+            double.loss_and_grad(rows.view(), Batch::Full, grads.view_mut(), &mut losses);
+            let mut start = 0;
+            for layer in widths.windows(2) {
+                let b = layer[0] * layer[1];
+                let block = start..start + b;
+                start += b;
+                let zeros = || ndarray::Array3::<f64>::zeros((2, b, b));
+                let (mut own, mut rounded, mut differences) = (zeros(), zeros(), zeros());
+                let (w, g) = (rows.view(), grads.view());
+                double.block_hessians(w, g, block.clone(), 1.0, own.view_mut());
+                single.block_hessians(w, g, block.clone(), 1.0, rounded.view_mut());
+                let out = differences.view_mut();
+                block_hessians_by_differences(&mut double, w, g, block.clone(), 1.0, out);
+                let size = differences.fold(0.0, |m: f64, v| m.max(v.abs()));
+                assert!(size > 0.0);
+                for ((own, rounded), expected) in own.iter().zip(&rounded).zip(&differences) {
+                    approx::assert_relative_eq!(*own, *expected, epsilon = 1e-12 * size);
+                    approx::assert_relative_eq!(*rounded, *expected, epsilon = 1e-5 * size);
+                }
+                if b > 1 {
+                    let part = block.start..block.end - 1;
+                    let mut of_part = ndarray::Array3::zeros((2, b - 1, b - 1));
+                    double.block_hessians(w, g, part, 1.0, of_part.view_mut());
+                    assert_eq!(of_part, differences.slice(s![.., ..b - 1, ..b - 1]));
+                }
             }
         }
     }

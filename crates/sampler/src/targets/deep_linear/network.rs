@@ -384,6 +384,81 @@ impl<T: Real> Network<T> {
         }
     }
 
+    /// Second derivatives by the weights of the layer `k`, counted from 0, `[b, b]`.
+    pub fn layer_hessian(&mut self, w: &[f64], k: usize, out: &mut [f64]) {
+        self.work.load(&self.widths, w);
+        self.error();
+        let (n_inputs, n_outputs, depth) = (self.n_inputs(), self.n_outputs(), self.depth());
+        let (from, to) = (self.widths[k], self.widths[k + 1]);
+        let work = &self.work;
+        let square = |n, inner| Size {
+            rows: n,
+            inner,
+            columns: n,
+        };
+        // what comes in: B S B', with B' from the forward pass
+        let mut incoming = Matrix::zeros(from, from);
+        if k == 0 {
+            incoming.values.copy_from_slice(&self.second_moment.values);
+        } else {
+            let before = if k == 1 {
+                &work.transposes[0]
+            } else {
+                &work.forward[k - 1]
+            };
+            let mut sent = Matrix::zeros(n_inputs, from);
+            let size = Size {
+                rows: n_inputs,
+                inner: n_inputs,
+                columns: from,
+            };
+            let moment = self.second_moment.plain();
+            product(size, moment, &before.values, &mut sent.values);
+            let out = &mut incoming.values;
+            product(
+                square(from, n_inputs),
+                before.transposed(),
+                &sent.values,
+                out,
+            );
+        }
+        // what goes out: A'A, with A from the last layer down
+        let mut outgoing = Matrix::zeros(to, to);
+        if k + 1 == depth {
+            (0..to).for_each(|i| outgoing.row_mut(i)[i] = T::of(1.0));
+        } else {
+            let mut after = work.weights[depth - 1].clone();
+            for layer in (k + 1..depth - 1).rev() {
+                let size = Size {
+                    rows: n_outputs,
+                    inner: self.widths[layer + 1],
+                    columns: self.widths[layer],
+                };
+                let mut next = Matrix::zeros(n_outputs, self.widths[layer]);
+                let weights = &work.weights[layer].values;
+                product(size, after.plain(), weights, &mut next.values);
+                after = next;
+            }
+            let out = &mut outgoing.values;
+            product(
+                square(to, n_outputs),
+                after.transposed(),
+                &after.values,
+                out,
+            );
+        }
+        let scale = 2.0 * self.factor;
+        for (row, out) in out.chunks_exact_mut(from * to).enumerate() {
+            let (own, sent) = (outgoing.row(row / from), incoming.row(row % from));
+            for (own, out) in own.iter().zip(out.chunks_exact_mut(from)) {
+                let own = scale * own.to_f64();
+                for (out, sent) in out.iter_mut().zip(sent) {
+                    *out = own * sent.to_f64();
+                }
+            }
+        }
+    }
+
     /// The loss of every sample.
     pub fn sample_losses(&mut self, w: &[f64], out: &mut [f64]) {
         let samples = self.samples.clone();
