@@ -89,7 +89,7 @@ pub(crate) struct Level {
     pub n_steps: usize,
     /// The least effective share of a step since the last level.
     pub share: f64,
-    /// Rows that were evaluated since the last level, counted as in [`crate::ScalingRequest::max_evaluations`].
+    /// Rows that were evaluated since the last level, or could have been in the time of second derivatives.
     pub n_evaluations: u64,
 }
 
@@ -323,8 +323,7 @@ impl<T: Target> Population<T> {
             return;
         };
         let weights = &mut self.log_weights;
-        self.n_evaluations += self.conditionals[b].n_rows(weights.len());
-        self.conditionals[b].for_each(
+        self.n_evaluations += self.conditionals[b].for_each(
             &mut self.target,
             annealing.anchor,
             annealing.initial_loss,
@@ -471,8 +470,8 @@ impl<T: Target> Population<T> {
             excess,
             ..
         } = self;
-        self.n_evaluations += self.conditionals[b].n_rows(n) + n as u64;
-        self.conditionals[b].for_each(
+        self.n_evaluations += n as u64;
+        self.n_evaluations += self.conditionals[b].for_each(
             &mut self.target,
             annealing.anchor,
             annealing.initial_loss,

@@ -340,12 +340,8 @@ impl Conditionals {
         }
     }
 
-    /// Rows that are evaluated for n points, a row for each parameter of the block included, whether the target has second derivatives of its own or not.
-    pub fn n_rows(&self, n: usize) -> u64 {
-        (n * (self.range.len() + 1)) as u64
-    }
-
-    /// Calls `each` with the index of every point of `w`, `[n, d]`, and the conditional there.
+    /// Calls `each` with the index of every point of `w`, `[n, d]`, and the conditional there. Returns how many rows the target has evaluated, or could have
+    /// in the time of its second derivatives.
     pub fn for_each<T: Target>(
         &mut self,
         target: &mut T,
@@ -353,7 +349,8 @@ impl Conditionals {
         initial_loss: f64,
         w: ArrayView2<f64>,
         mut each: impl FnMut(usize, &mut Conditional),
-    ) {
+    ) -> u64 {
+        let mut n_evaluations = 0;
         let (d, range) = (self.range.len(), self.range.clone());
         let reach = 1.0 / self.gamma.sqrt();
         let n_points = self.losses.len();
@@ -365,7 +362,8 @@ impl Conditionals {
             target.loss_and_grad(points, Batch::Full, gradients.view_mut(), losses);
             let mut hessians = self.hessians.slice_mut(s![..n, .., ..]);
             let (gradients, out) = (gradients.view(), hessians.view_mut());
-            target.block_hessians(points, gradients, range.clone(), reach, out);
+            let cost = target.block_hessians(points, gradients, range.clone(), reach, out);
+            n_evaluations += (n * (1 + cost)) as u64;
             for (k, hessian) in hessians.outer_iter().enumerate() {
                 let at = &mut self.at;
                 at.excess = losses[k] - initial_loss;
@@ -378,6 +376,7 @@ impl Conditionals {
                 each(from + k, at);
             }
         }
+        n_evaluations
     }
 }
 
@@ -435,7 +434,7 @@ mod tests {
         let points = array![[0.3, -1.0, 2.0], [1.0, 4.0, -2.0]];
         let mut conditionals = Conditionals::new(0..3, 3, 0.6);
         let mut evidence = vec![];
-        conditionals.for_each(&mut target, anchor.view(), 0.4, points.view(), |_, at| {
+        let n = conditionals.for_each(&mut target, anchor.view(), 0.4, points.view(), |_, at| {
             assert!(at.cool(5.0));
             let moments = at.moments();
             approx::assert_relative_eq!(moments.mean, law.mean(), max_relative = 1e-10);
@@ -443,6 +442,8 @@ mod tests {
             approx::assert_relative_eq!(moments.square, square, max_relative = 1e-10);
             evidence.push(at.log_evidence());
         });
+        // two points, and three differences at each
+        assert_eq!(n, 8);
         // -½ log det (sH + γ)
         let exact: f64 = values.iter().map(|h| -0.5 * (5.0 * h + 0.6).ln()).sum();
         for evidence in evidence {

@@ -117,7 +117,7 @@ pub(crate) fn block_hessians_by_differences<T: Target + ?Sized>(
     block: Range<usize>,
     distance: f64,
     mut out: ArrayViewMut3<f64>,
-) {
+) -> usize {
     let b = block.len();
     let shape = (rows.nrows() * b, rows.ncols());
     let mut moved = Array2::zeros(shape);
@@ -141,6 +141,7 @@ pub(crate) fn block_hessians_by_differences<T: Target + ?Sized>(
                 .for_each(|out, there, here| *out = (there - here) / step);
         }
     }
+    b
 }
 
 #[cfg(test)]

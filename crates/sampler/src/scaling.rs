@@ -65,7 +65,7 @@ pub struct ScalingRequest {
     pub n_rungs: usize,
     /// Standard error of `E[sK]` at each rung, as a share of it; the variance has twice that.
     pub relative_error: f64,
-    /// Rows that the target may evaluate; second derivatives of a block count as one for each of its parameters, also where the target has them at once.
+    /// Rows that the target may evaluate; second derivatives count as what [`Target::block_hessians`] says.
     pub max_evaluations: u64,
     /// Seed.
     pub seed: u64,
