@@ -14,14 +14,17 @@
 //! A draw from this law is a Gibbs step; these expectations average over the block exactly (Rao-Blackwell; Gelfand and Smith 1990).
 //! The derivations are ours.
 //!
-//! H is the target's own ([`Target::block_hessians`]), or taken from differences of the gradient over a distance `1/√γ`: on a quadratic they are exact but
-//! for rounding.
+//! All of it is done in the directions in which H is diagonal: at any s these are the same. Where the target has roots of H
+//! ([`Target::block_roots`]), `H = (l'l) ⊗ (r'r)`, they are those of l and of r, and the curvatures are products of squares of singular
+//! values: an error of rounding u is one of `s u²` there, beside γ, and of `√s u` in K itself. Else H is taken from differences of the gradient
+//! over a distance `1/√γ`, which on a quadratic are exact but for rounding, and its error is `s u`: the end comes at the root of that s.
 
 use std::ops::Range;
 
 use multiversion::multiversion;
-use ndarray::{Array2, Array3, ArrayView1, ArrayView2, s};
+use ndarray::{Array2, Array3, ArrayView1, ArrayView2, ArrayViewMut2, Axis, s};
 
+use crate::hessian::block_hessians;
 use crate::noise::fill;
 use crate::stream::Purpose;
 use crate::target::{Batch, Target};
@@ -30,6 +33,9 @@ use crate::target::{Batch, Target};
 const N_TRIALS: u64 = 4;
 /// Third and fourth differences of a quadratic, as a share of its largest value, in units of rounding.
 const ROUNDING: f64 = 1e4;
+/// Cosine of columns that are taken for orthogonal, and rounds of rotations at most: five to eight are needed.
+const ORTHOGONAL: f64 = 16.0 * f64::EPSILON;
+const N_ROTATIONS: usize = 30;
 
 /// A run of neighbouring parameters.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,25 +106,24 @@ fn is_quadratic<T: Target>(
     })
 }
 
-/// The loss along one block around one point, and its law there at one inverse temperature.
+/// The loss along one block around one point, and its law there at one inverse temperature. Vectors over the block are `[p, q]`, in the directions
+/// of `left` and `right`.
 #[derive(Debug, Clone)]
 pub(crate) struct Conditional {
-    d: usize,
     gamma: f64,
     /// K at the point.
     excess: f64,
+    /// p directions, and q.
+    left: Directions,
+    right: Directions,
     /// `w - w*`.
     away: Vec<f64>,
     gradient: Vec<f64>,
-    /// `H`, `[d, d]`.
-    hessian: Vec<f64>,
-    /// The lower Cholesky factor of A, column after column, and its inverse, row after row: sums run along these.
-    factor: Vec<f64>,
-    inverse: Vec<f64>,
-    /// `y`.
+    /// The diagonal of A.
+    precision: Vec<f64>,
+    /// `A^(1/2) y`.
     step: Vec<f64>,
-    /// Sums under way.
-    sums: Vec<f64>,
+    work: Vec<f64>,
     nbeta: f64,
 }
 
@@ -133,39 +138,42 @@ pub(crate) struct Moments {
 
 impl Conditional {
     fn new(d: usize, gamma: f64) -> Self {
+        let nan = || vec![f64::NAN; d];
         Self {
-            d,
             gamma,
             excess: f64::NAN,
-            away: vec![f64::NAN; d],
-            gradient: vec![f64::NAN; d],
-            hessian: vec![f64::NAN; d * d],
-            factor: vec![f64::NAN; d * d],
-            inverse: vec![0.0; d * d],
-            step: vec![f64::NAN; d],
-            sums: vec![f64::NAN; d],
+            left: Directions::trivial(),
+            right: Directions::default(),
+            away: nan(),
+            gradient: nan(),
+            precision: nan(),
+            step: nan(),
+            work: nan(),
             nbeta: f64::NAN,
+        }
+    }
+
+    /// From the parameters' directions to those of the law.
+    fn turn(&mut self) {
+        for x in [&mut self.away, &mut self.gradient] {
+            turn(&self.left, &self.right, x, &mut self.work);
         }
     }
 
     /// Takes `nbeta` for s. False where A is not positive definite, and the law none.
     pub fn cool(&mut self, nbeta: f64) -> bool {
-        let d = self.d;
         self.nbeta = nbeta;
-        let (factor, sums) = (&mut self.factor, &mut self.sums);
-        if !factorise(&self.hessian, nbeta, self.gamma, factor, sums) {
-            return false;
+        let curvatures = self.left.curvatures.iter();
+        let curvatures = curvatures.flat_map(|l| self.right.curvatures.iter().map(move |r| l * r));
+        for (i, curvature) in curvatures.enumerate() {
+            let precision = nbeta * curvature + self.gamma;
+            if !(precision > 0.0) {
+                return false;
+            }
+            self.precision[i] = precision;
+            let pull = nbeta * self.gradient[i] + self.gamma * self.away[i];
+            self.step[i] = pull / precision.sqrt();
         }
-        for i in 0..d {
-            self.step[i] = nbeta * self.gradient[i] + self.gamma * self.away[i];
-        }
-        self.sums.fill(0.0);
-        for j in 0..d {
-            let column = &self.factor[j * d..(j + 1) * d];
-            self.step[j] = (self.step[j] - self.sums[j]) / column[j];
-            add_multiple(&mut self.sums[j + 1..], self.step[j], &column[j + 1..]);
-        }
-        // `step` is now the whitened step, whose square is y'Ay
         true
     }
 
@@ -176,30 +184,18 @@ impl Conditional {
     /// The logarithm of the integral over the block, up to `d/2 log 2π`.
     pub fn log_evidence(&self) -> f64 {
         let away: f64 = self.away.iter().map(|a| a * a).sum();
-        let half_log_det: f64 = (0..self.d).map(|i| self.factor[i * self.d + i].ln()).sum();
-        self.half_square() - self.nbeta * self.excess - 0.5 * self.gamma * away - half_log_det
-    }
-
-    /// Solves `factor' x = b` in place.
-    fn solve_transposed(&self, b: &mut [f64]) {
-        let d = self.d;
-        for i in (0..d).rev() {
-            b[i] /= self.factor[i * d + i];
-            let x = b[i];
-            for j in 0..i {
-                b[j] -= self.factor[j * d + i] * x;
-            }
-        }
+        let log_det: f64 = self.precision.iter().map(|a| a.ln()).sum();
+        self.half_square() - self.nbeta * self.excess - 0.5 * (self.gamma * away + log_det)
     }
 
     /// Moves `w`, the block, by a draw made of the standard normals `xi`, which are overwritten. Returns the change of
     /// `sK + γ/2 |w - w*|²`, if the loss is quadratic.
-    pub fn draw(&self, xi: &mut [f64], w: &mut [f64]) -> f64 {
+    pub fn draw(&mut self, xi: &mut [f64], w: &mut [f64]) -> f64 {
         let change = 0.5 * xi.iter().map(|x| x * x).sum::<f64>() - self.half_square();
-        for (xi, step) in xi.iter_mut().zip(&self.step) {
-            *xi -= step;
+        for ((xi, step), a) in xi.iter_mut().zip(&self.step).zip(&self.precision) {
+            *xi = (*xi - step) / a.sqrt();
         }
-        self.solve_transposed(xi);
+        turn_back(&self.left, &self.right, xi, &mut self.work);
         for (w, xi) in w.iter_mut().zip(xi) {
             *w += *xi;
         }
@@ -207,27 +203,17 @@ impl Conditional {
     }
 
     /// The moments of `sK` over the block.
-    pub fn moments(&mut self) -> Moments {
-        let (d, s, gamma) = (self.d, self.nbeta, self.gamma);
-        let mut y = self.step.clone();
-        self.solve_transposed(&mut y);
-        invert(&self.factor, &mut self.inverse, d);
-        let (trace, square) = traces(&self.inverse, &mut self.sums);
-        let b: Vec<f64> = self.away.iter().zip(&y).map(|(a, y)| a - y).collect();
-        let mut pull = 0.0;
-        for i in 0..d {
-            let row = &self.inverse[i * d..=i * d + i];
-            let whitened: f64 = row.iter().zip(&b).map(|(l, b)| l * b).sum();
-            pull += whitened * whitened;
+    pub fn moments(&self) -> Moments {
+        let gamma = self.gamma;
+        let (mut mean, mut variance) = (self.nbeta * self.excess - self.half_square(), 0.0);
+        for ((a, step), away) in self.precision.iter().zip(&self.step).zip(&self.away) {
+            let y = step / a.sqrt();
+            let b = away - y;
+            let share = 1.0 - gamma / a;
+            // sK(μ) = sK - sg'y + ½ y'sHy, with sg = Ay - γa and sH = A - γ
+            mean += gamma * y * (away - 0.5 * y) + 0.5 * share;
+            variance += gamma * gamma * b * b / a + 0.5 * share * share;
         }
-        // sK(μ) = sK - sg'y + ½ y'sHy, with sg = Ay - γa and sH = A - γ
-        let norm: f64 = y.iter().map(|y| y * y).sum();
-        let inner: f64 = y.iter().zip(&self.away).map(|(y, a)| y * a).sum();
-        let at_mean = s * self.excess - self.half_square() + gamma * (inner - 0.5 * norm);
-        let d = d as f64;
-        let mean = at_mean + 0.5 * (d - gamma * trace);
-        let variance =
-            gamma * gamma * pull + 0.5 * (d - 2.0 * gamma * trace + gamma * gamma * square);
         Moments {
             mean,
             square: variance + mean * mean,
@@ -235,75 +221,142 @@ impl Conditional {
     }
 }
 
-/// The lower Cholesky factor of `nbeta hessian + gamma`, column after column. False where there is none.
-#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2"))]
-fn factorise(
-    hessian: &[f64],
-    nbeta: f64,
-    gamma: f64,
-    factor: &mut [f64],
-    sums: &mut [f64],
-) -> bool {
-    let d = sums.len();
-    for j in 0..d {
-        let (before, column) = factor.split_at_mut(j * d);
-        let (sums, column) = (&mut sums[j..], &mut column[j..d]);
-        sums.fill(0.0);
-        for other in before.chunks_exact(d) {
-            add_multiple(sums, other[j], &other[j..]);
-        }
-        let curvature = &hessian[j * d + j..(j + 1) * d];
-        for ((out, h), sum) in column.iter_mut().zip(curvature).zip(&*sums) {
-            *out = nbeta * h - sum;
-        }
-        let square = nbeta * curvature[0] + gamma - sums[0];
-        if !(0.0 < square) {
-            return false;
-        }
-        let pivot = square.sqrt();
-        column[0] = pivot;
-        column[1..].iter_mut().for_each(|out| *out /= pivot);
-    }
-    true
+/// Orthogonal directions in which a matrix of second derivatives is diagonal.
+#[derive(Debug, Clone, Default)]
+struct Directions {
+    n: usize,
+    /// The diagonal.
+    curvatures: Vec<f64>,
+    /// For each direction v what a matrix makes of it, and v itself, one behind the other.
+    images: Vec<f64>,
+    n_rows: usize,
 }
 
-/// The inverse, row after row, of a lower triangle that is given column after column.
-#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2"))]
-fn invert(factor: &[f64], inverse: &mut [f64], d: usize) {
-    for i in 0..d {
-        let (before, row) = inverse.split_at_mut(i * d);
-        let row = &mut row[..=i];
-        row.fill(0.0);
-        for (k, other) in before.chunks_exact(d).enumerate() {
-            add_multiple(row, factor[k * d + i], &other[..=k]);
+impl Directions {
+    /// Of the one parameter there is.
+    fn trivial() -> Self {
+        Self {
+            n: 1,
+            curvatures: vec![1.0],
+            images: vec![1.0],
+            n_rows: 0,
         }
-        let pivot = factor[i * d + i];
-        row.iter_mut().for_each(|x| *x = -*x / pivot);
-        row[i] = 1.0 / pivot;
+    }
+
+    /// Those of `root' root`.
+    fn take_root(&mut self, root: ArrayView2<f64>) {
+        self.take(root);
+        let images = self.images.chunks_exact(self.n_rows + self.n);
+        self.curvatures.clear();
+        self.curvatures
+            .extend(images.map(|image| dot(&image[..self.n_rows], &image[..self.n_rows])));
+    }
+
+    /// Those of a symmetric matrix. Curvatures of one size and of opposite signs are told apart only if they are no rounding.
+    fn take_symmetric(&mut self, matrix: ArrayView2<f64>) {
+        self.take(matrix);
+        let images = self.images.chunks_exact(2 * self.n);
+        self.curvatures.clear();
+        self.curvatures
+            .extend(images.map(|image| dot(&image[..self.n], &image[self.n..])));
+    }
+
+    /// The directions that the matrix takes to orthogonal images: one-sided Jacobi rotations (Hestenes 1958), whose errors are small beside
+    /// each image's own length where the columns are of different sizes (Demmel and Veselić 1992).
+    fn take(&mut self, matrix: ArrayView2<f64>) {
+        (self.n_rows, self.n) = matrix.dim();
+        let length = self.n_rows + self.n;
+        self.images.clear();
+        self.images.resize(self.n * length, 0.0);
+        for (j, image) in self.images.chunks_exact_mut(length).enumerate() {
+            for (out, x) in image.iter_mut().zip(matrix.column(j)) {
+                *out = *x;
+            }
+            image[self.n_rows + j] = 1.0;
+        }
+        orthogonalise(&mut self.images, self.n_rows, length);
+    }
+
+    fn vectors(&self) -> impl Iterator<Item = &[f64]> {
+        let images = self.images.chunks_exact(self.n_rows + self.n);
+        images.map(|image| &image[self.n_rows..])
     }
 }
 
-/// The traces of `R'R` and of its square, for a lower triangle R, row after row.
+/// Rotates `columns`, each of this length, two by two until their first `n_rows` entries are orthogonal.
 #[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2"))]
-fn traces(triangle: &[f64], sums: &mut [f64]) -> (f64, f64) {
-    let d = sums.len();
-    let (mut trace, mut square) = (0.0, 0.0);
-    for i in 0..d {
-        let entries = &mut sums[..=i];
-        entries.fill(0.0);
-        for row in triangle[i * d..].chunks_exact(d) {
-            add_multiple(entries, row[i], row);
+fn orthogonalise(columns: &mut [f64], n_rows: usize, length: usize) {
+    let n = columns.len() / length;
+    for _ in 0..N_ROTATIONS {
+        let mut is_done = true;
+        for j in 1..n {
+            let (before, rest) = columns.split_at_mut(j * length);
+            let second = &mut rest[..length];
+            for first in before.chunks_exact_mut(length) {
+                let (x, y) = (&first[..n_rows], &second[..n_rows]);
+                let (xx, yy, xy) = (dot(x, x), dot(y, y), dot(x, y));
+                // a NaN is as it is
+                if !(xy.abs() > ORTHOGONAL * xx.sqrt() * yy.sqrt()) {
+                    continue;
+                }
+                is_done = false;
+                let cotangent = (yy - xx) / (2.0 * xy);
+                let tangent =
+                    cotangent.signum() / (cotangent.abs() + (1.0 + cotangent * cotangent).sqrt());
+                let cosine = 1.0 / (1.0 + tangent * tangent).sqrt();
+                let sine = tangent * cosine;
+                for (x, y) in first.iter_mut().zip(&mut *second) {
+                    (*x, *y) = (cosine * *x - sine * *y, sine * *x + cosine * *y);
+                }
+            }
         }
-        for entry in &entries[..i] {
-            square += entry * entry * 2.0;
+        if is_done {
+            return;
         }
-        trace += entries[i];
-        square += entries[i] * entries[i];
     }
-    (trace, square)
 }
 
-/// Adds a multiple of `x`, which may be longer, to `sums`, or to as many of them as there are.
+/// `l' x r` for directions l and r and `x`, `[p, q]`, in place.
+#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2"))]
+fn turn(left: &Directions, right: &Directions, x: &mut [f64], work: &mut [f64]) {
+    let q = right.n;
+    for (out, x) in work.chunks_exact_mut(q).zip(x.chunks_exact(q)) {
+        for (out, v) in out.iter_mut().zip(right.vectors()) {
+            *out = dot(x, v);
+        }
+    }
+    for (out, v) in x.chunks_exact_mut(q).zip(left.vectors()) {
+        out.fill(0.0);
+        for (work, v) in work.chunks_exact(q).zip(v) {
+            add_multiple(out, *v, work);
+        }
+    }
+}
+
+/// `l x r'`, in place.
+#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2"))]
+fn turn_back(left: &Directions, right: &Directions, x: &mut [f64], work: &mut [f64]) {
+    let q = right.n;
+    for (out, x) in work.chunks_exact_mut(q).zip(x.chunks_exact(q)) {
+        out.fill(0.0);
+        for (x, v) in x.iter().zip(right.vectors()) {
+            add_multiple(out, *x, v);
+        }
+    }
+    x.fill(0.0);
+    for (work, v) in work.chunks_exact(q).zip(left.vectors()) {
+        for (out, v) in x.chunks_exact_mut(q).zip(v) {
+            add_multiple(out, *v, work);
+        }
+    }
+}
+
+#[inline(always)]
+fn dot(x: &[f64], y: &[f64]) -> f64 {
+    x.iter().zip(y).map(|(x, y)| x * y).sum()
+}
+
+/// Adds a multiple of `x` to `sums`.
 #[inline(always)]
 fn add_multiple(sums: &mut [f64], by: f64, x: &[f64]) {
     for (sum, x) in sums.iter_mut().zip(x) {
@@ -326,6 +379,8 @@ pub(crate) struct Conditionals {
 impl Conditionals {
     /// Rows that are evaluated together, about.
     const N_ROWS: usize = 256;
+    /// How many gradients of a row take as long as roots and their directions, about.
+    const ROOTS: usize = 3;
 
     pub fn new(range: Range<usize>, n_params: usize, gamma: f64) -> Self {
         let d = range.len();
@@ -341,7 +396,7 @@ impl Conditionals {
     }
 
     /// Calls `each` with the index of every point of `w`, `[n, d]`, and the conditional there. Returns how many rows the target has evaluated, or could have
-    /// in the time of its second derivatives.
+    /// in the time of the roots of its second derivatives.
     pub fn for_each<T: Target>(
         &mut self,
         target: &mut T,
@@ -360,19 +415,32 @@ impl Conditionals {
             let mut gradients = self.gradients.slice_mut(s![..n, ..]);
             let losses = &mut self.losses[..n];
             target.loss_and_grad(points, Batch::Full, gradients.view_mut(), losses);
-            let mut hessians = self.hessians.slice_mut(s![..n, .., ..]);
-            let (gradients, out) = (gradients.view(), hessians.view_mut());
-            let cost = target.block_hessians(points, gradients, range.clone(), reach, out);
-            n_evaluations += (n * (1 + cost)) as u64;
-            for (k, hessian) in hessians.outer_iter().enumerate() {
+            let gradients = gradients.view();
+            let roots = target.block_roots(points, range.clone());
+            n_evaluations += match roots {
+                Some(_) => n * (1 + Self::ROOTS),
+                None => {
+                    let out = self.hessians.slice_mut(s![..n, .., ..]);
+                    block_hessians(target, points, gradients, range.clone(), reach, out);
+                    n * (1 + d)
+                }
+            } as u64;
+            for k in 0..n {
                 let at = &mut self.at;
+                if let Some((left, right)) = &roots {
+                    at.left.take_root(left.index_axis(Axis(0), k));
+                    at.right.take_root(right.index_axis(Axis(0), k));
+                } else {
+                    let mut hessian = self.hessians.index_axis_mut(Axis(0), k);
+                    symmetrise(hessian.view_mut());
+                    at.right.take_symmetric(hessian.view());
+                }
                 at.excess = losses[k] - initial_loss;
                 for (i, j) in range.clone().enumerate() {
                     at.away[i] = points[[k, j]] - anchor[j];
                     at.gradient[i] = gradients[[k, j]];
                 }
-                let hessian = hessian.to_slice().expect("a block is contiguous");
-                symmetrise(hessian, &mut at.hessian, d);
+                at.turn();
                 each(from + k, at);
             }
         }
@@ -380,13 +448,13 @@ impl Conditionals {
     }
 }
 
-/// The mean of a matrix and its transpose.
-fn symmetrise(matrix: &[f64], out: &mut [f64], d: usize) {
-    for i in 0..d {
-        for j in 0..=i {
-            let mean = 0.5 * (matrix[i * d + j] + matrix[j * d + i]);
-            out[i * d + j] = mean;
-            out[j * d + i] = mean;
+/// The mean of a matrix and its transpose, in place.
+fn symmetrise(mut matrix: ArrayViewMut2<f64>) {
+    for i in 0..matrix.nrows() {
+        for j in 0..i {
+            let mean = 0.5 * (matrix[[i, j]] + matrix[[j, i]]);
+            matrix[[i, j]] = mean;
+            matrix[[j, i]] = mean;
         }
     }
 }
@@ -396,7 +464,7 @@ mod tests {
     use super::*;
     use crate::targets::{DeepLinear, NormalCrossing, Quadratic, TanhUnit};
     use ndarray::{Array1, Axis, array};
-    use ndarray_linalg::{Eigh, UPLO};
+    use ndarray_linalg::{Determinant, Eigh, UPLO};
     use slt_theory::LocalisedGaussian;
 
     fn found<T: Target>(mut target: T, anchor: &Array1<f64>) -> Vec<(Range<usize>, bool)> {
@@ -448,6 +516,77 @@ mod tests {
         let exact: f64 = values.iter().map(|h| -0.5 * (5.0 * h + 0.6).ln()).sum();
         for evidence in evidence {
             approx::assert_relative_eq!(evidence, exact, max_relative = 1e-10);
+        }
+    }
+
+    /// A layer behind one of rank 1, at the minimum: of its four directions two are flat, and at `s = 1e20` they are not held by rounding.
+    #[test]
+    fn flat_directions_stay_flat_at_any_temperature() {
+        let (first, second) = (
+            array![[1.0, 0.2], [-0.4, 0.7]],
+            array![[0.3, 0.6], [0.6, 1.2]],
+        );
+        let teacher = second.dot(&first);
+        let identity = Array2::eye(2);
+        let mut target =
+            DeepLinear::from_moments(&[2, 2, 2], identity.view(), teacher.view(), 0.5, 10)
+                .expect("a network");
+        let w: Array1<f64> = first.iter().chain(&second).copied().collect();
+        let row = w.view().insert_axis(Axis(0));
+        let mut conditionals = Conditionals::new(0..4, 8, 0.7);
+        let mut n_laws = 0;
+        conditionals.for_each(&mut target, w.view(), 0.0, row, |_, law| {
+            for s in [1e6, 1e12, 1e20] {
+                assert!(law.cool(s));
+                let moments = law.moments();
+                // both inputs times the one direction of curvature (0.3² + 0.6²)(1 + 2²)
+                let share = s * 2.25 / (s * 2.25 + 0.7);
+                approx::assert_relative_eq!(moments.mean, share, max_relative = 1e-9);
+                let square = share * share + share * share;
+                approx::assert_relative_eq!(moments.square, square, max_relative = 1e-9);
+                // of the two others the localisation decides
+                let mut drawn = [0.0; 4];
+                let mut xi = [0.3, -1.2, 0.8, 2.0];
+                law.draw(&mut xi, &mut drawn);
+                let along: f64 = [1.2, -0.6]
+                    .iter()
+                    .zip([&drawn[..2], &drawn[2..]])
+                    .map(|(v, row)| v * row[0])
+                    .sum();
+                assert!(along.abs() > 0.1 && drawn.iter().all(|w| w.abs() < 10.0));
+                n_laws += 1;
+            }
+        });
+        assert_eq!(n_laws, 3);
+    }
+
+    /// Columns of very different sizes: every curvature to rounding, and directions that diagonalise.
+    #[test]
+    fn directions_of_a_graded_root() {
+        let sizes = [1.0, 1e-5, 1e-10, 1e-15];
+        let root = Array2::from_shape_fn((6, 4), |(i, j)| {
+            sizes[j] * (0.7 + 1.9 * i as f64 + (1.1 + 0.4 * i as f64) * j as f64).sin()
+        });
+        let mut directions = Directions::default();
+        directions.take_root(root.view());
+        let mut found: Vec<f64> = directions.curvatures.clone();
+        found.sort_by(|a, b| b.total_cmp(a));
+        // the leading minors of the Gram matrix are nearly products of the leading curvatures; to first order in the ratio of squares, 1e-10
+        let scaled = &root / &Array1::from(sizes.to_vec());
+        let mut before = 1.0;
+        for k in 1..=4 {
+            let part = scaled.slice(s![.., ..k]);
+            let minor = part.t().dot(&part).det().expect("square");
+            let curvature = minor / before * sizes[k - 1] * sizes[k - 1];
+            approx::assert_relative_eq!(found[k - 1], curvature, max_relative = 1e-8);
+            before = minor;
+        }
+        let vectors: Vec<&[f64]> = directions.vectors().collect();
+        for (i, x) in vectors.iter().enumerate() {
+            for (j, y) in vectors.iter().enumerate() {
+                let expected = f64::from(u8::from(i == j));
+                approx::assert_abs_diff_eq!(dot(x, y), expected, epsilon = 1e-14);
+            }
         }
     }
 

@@ -109,15 +109,18 @@ pub(crate) fn hessian_vectors_by_differences<T: Target + ?Sized>(
     }
 }
 
-/// What [`Target::block_hessians`] does for a target that has no derivatives of its own.
-pub(crate) fn block_hessians_by_differences<T: Target + ?Sized>(
+/// For every row, the second derivatives of the mean loss over all samples by the parameters of a block in which that loss is quadratic: differences of
+/// the gradient over `distance`, which are then exact but for rounding, in one call of [`Target::loss_and_grad`] with a row for each parameter of the block.
+///
+/// Shapes: `rows`, `grads` (the gradients at `rows`): `[n_rows, d]`; `out`: `[n_rows, b, b]` for b parameters, overwritten, symmetric but for rounding.
+pub(crate) fn block_hessians<T: Target>(
     target: &mut T,
     rows: ArrayView2<f64>,
     grads: ArrayView2<f64>,
     block: Range<usize>,
     distance: f64,
     mut out: ArrayViewMut3<f64>,
-) -> usize {
+) {
     let b = block.len();
     let shape = (rows.nrows() * b, rows.ncols());
     let mut moved = Array2::zeros(shape);
@@ -141,7 +144,6 @@ pub(crate) fn block_hessians_by_differences<T: Target + ?Sized>(
                 .for_each(|out, there, here| *out = (there - here) / step);
         }
     }
-    b
 }
 
 #[cfg(test)]

@@ -65,7 +65,8 @@ pub struct ScalingRequest {
     pub n_rungs: usize,
     /// Standard error of `E[sK]` at each rung, as a share of it; the variance has twice that.
     pub relative_error: f64,
-    /// Rows that the target may evaluate; second derivatives count as what [`Target::block_hessians`] says.
+    /// Rows that the target may evaluate; second derivatives by differences count as a row for each parameter of a block, roots of them
+    /// ([`Target::block_roots`]) as three rows.
     pub max_evaluations: u64,
     /// Seed.
     pub seed: u64,

@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use ndarray::{ArrayView2, ArrayViewMut2, ArrayViewMut3};
+use ndarray::{Array3, ArrayView2, ArrayViewMut2};
 
-use crate::hessian::{block_hessians_by_differences, hessian_vectors_by_differences};
+use crate::hessian::hessian_vectors_by_differences;
 
 /// The samples over which a loss is the mean.
 #[derive(Debug, Clone, Copy)]
@@ -76,24 +76,19 @@ pub trait Target {
         hessian_vectors_by_differences(self, rows, vectors, out);
     }
 
-    /// For every row, the second derivatives of the mean loss over all samples by the parameters of a block in which that loss is quadratic.
+    /// For every row, roots of the second derivatives of the mean loss over all samples by the parameters of a block in which that loss is quadratic,
+    /// where these are a product: `H = (l'l) ⊗ (r'r)`, `H_(ij)(i'j') = (l'l)_ii' (r'r)_jj'` for the parameter `i q + j` of the block.
     ///
-    /// Unless a target overrides this by its analytic derivatives: differences of the gradient over `distance`, in one call of
-    /// [`Target::loss_and_grad`] with a row for each parameter of the block. On a quadratic they are exact but for rounding.
+    /// With l and r the small curvatures of H are known to the square of rounding, not to rounding. None unless a target overrides this.
     ///
-    /// Returns how many gradients of a row take as long as this takes for a row: b, unless overridden.
-    ///
-    /// Shapes: `rows`, `grads` (the gradients at `rows`): `[n_rows, d]`, standard layout; `out`: `[n_rows, b, b]` for b parameters,
-    /// standard layout, overwritten, symmetric but for rounding.
-    fn block_hessians(
+    /// Shapes: `rows`: `[n_rows, d]`, standard layout; l: `[n_rows, any, p]`, r: `[n_rows, any, q]`, with `p q` the number of parameters of the block.
+    fn block_roots(
         &mut self,
         rows: ArrayView2<f64>,
-        grads: ArrayView2<f64>,
         block: Range<usize>,
-        distance: f64,
-        out: ArrayViewMut3<f64>,
-    ) -> usize {
-        block_hessians_by_differences(self, rows, grads, block, distance, out)
+    ) -> Option<(Array3<f64>, Array3<f64>)> {
+        let (_, _) = (rows, block);
+        None
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2};
+use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut2};
+use ndarray_linalg::{Eigh, UPLO};
 
 use crate::target::Batch;
 use crate::targets::blocks::each_row;
@@ -45,6 +46,8 @@ struct Work<T> {
     /// Moments of the batch.
     second_moment: Matrix<T>,
     cross_moment: Matrix<T>,
+    /// The symmetric root of the second moment of all inputs, once it is asked for.
+    moment_root: Option<Matrix<T>>,
     /// What the layers up to the k-th make of the panel, at `k - 1`; with inputs for panel, the first is a transpose above.
     forward: Vec<Matrix<T>>,
     /// The derivative by the k-th layer's output, at `k - 1`.
@@ -68,6 +71,7 @@ impl<T: Real> Work<T> {
             residuals: Matrix::zeros(0, n_outputs),
             second_moment: Matrix::zeros(n_inputs, n_inputs),
             cross_moment: Matrix::zeros(n_inputs, n_outputs),
+            moment_root: None,
             forward: layers(&|_, to| Matrix::zeros(n_inputs, to)),
             backward: layers(&|_, to| Matrix::zeros(n_inputs, to)),
             grads: layers(&|from, to| Matrix::zeros(to, from)),
@@ -109,6 +113,30 @@ impl<T: Real> Work<T> {
             }
         }
     }
+}
+
+/// The symmetric root of a symmetric matrix; of one that is none but for rounding, of what is next to it.
+fn root<T: Real>(square: &Matrix<T>, n: usize) -> Matrix<T> {
+    let square = Array2::from_shape_fn((n, n), |(i, j)| square.row(i)[j].to_f64());
+    let (values, vectors) = square.eigh(UPLO::Lower).expect("moments are finite");
+    let roots = values.mapv(|v| v.max(0.0).sqrt());
+    let dense = (&vectors * &roots).dot(&vectors.t());
+    let mut out = Matrix::zeros(n, n);
+    let values: Vec<f64> = dense.into_iter().collect();
+    out.load(&values, n);
+    out
+}
+
+/// `a b` for matrices of sizes `[rows, inner]` and `[inner, columns]`.
+fn times<T: Real>(a: &Matrix<T>, b: &Matrix<T>, [rows, inner, columns]: [usize; 3]) -> Matrix<T> {
+    let size = Size {
+        rows,
+        inner,
+        columns,
+    };
+    let mut out = Matrix::zeros(rows, columns);
+    product(size, a.plain(), &b.values, &mut out.values);
+    out
 }
 
 impl Network<f64> {
@@ -384,79 +412,40 @@ impl<T: Real> Network<T> {
         }
     }
 
-    /// Second derivatives by the weights of the layer `k`, counted from 0, `[b, b]`.
-    pub fn layer_hessian(&mut self, w: &[f64], k: usize, out: &mut [f64]) {
+    /// Roots of the second derivatives by the weights of the layer `k`, counted from 0: `[n_outputs, to]` and `[n_inputs, from]`.
+    pub fn layer_roots(&mut self, w: &[f64], k: usize, left: &mut [f64], right: &mut [f64]) {
         self.work.load(&self.widths, w);
         self.error();
         let (n_inputs, n_outputs, depth) = (self.n_inputs(), self.n_outputs(), self.depth());
-        let (from, to) = (self.widths[k], self.widths[k + 1]);
-        let work = &self.work;
-        let square = |n, inner| Size {
-            rows: n,
-            inner,
-            columns: n,
+        let work = &mut self.work;
+        let root = work
+            .moment_root
+            .get_or_insert_with(|| root(&self.second_moment, n_inputs));
+        // what comes in, with B' from the forward pass
+        let from = self.widths[k];
+        let before = match k {
+            0 => None,
+            1 => Some(&work.transposes[0]),
+            _ => Some(&work.forward[k - 1]),
         };
-        // what comes in: B S B', with B' from the forward pass
-        let mut incoming = Matrix::zeros(from, from);
-        if k == 0 {
-            incoming.values.copy_from_slice(&self.second_moment.values);
-        } else {
-            let before = if k == 1 {
-                &work.transposes[0]
-            } else {
-                &work.forward[k - 1]
-            };
-            let mut sent = Matrix::zeros(n_inputs, from);
-            let size = Size {
-                rows: n_inputs,
-                inner: n_inputs,
-                columns: from,
-            };
-            let moment = self.second_moment.plain();
-            product(size, moment, &before.values, &mut sent.values);
-            let out = &mut incoming.values;
-            product(
-                square(from, n_inputs),
-                before.transposed(),
-                &sent.values,
-                out,
-            );
+        match before {
+            None => root.write_to(1.0, from, right),
+            Some(before) => {
+                times(root, before, [n_inputs, n_inputs, from]).write_to(1.0, from, right);
+            }
         }
-        // what goes out: A'A, with A from the last layer down
-        let mut outgoing = Matrix::zeros(to, to);
+        // what goes out, from the last layer down
+        let (to, scale) = (self.widths[k + 1], (2.0 * self.factor).sqrt());
         if k + 1 == depth {
-            (0..to).for_each(|i| outgoing.row_mut(i)[i] = T::of(1.0));
-        } else {
-            let mut after = work.weights[depth - 1].clone();
-            for layer in (k + 1..depth - 1).rev() {
-                let size = Size {
-                    rows: n_outputs,
-                    inner: self.widths[layer + 1],
-                    columns: self.widths[layer],
-                };
-                let mut next = Matrix::zeros(n_outputs, self.widths[layer]);
-                let weights = &work.weights[layer].values;
-                product(size, after.plain(), weights, &mut next.values);
-                after = next;
-            }
-            let out = &mut outgoing.values;
-            product(
-                square(to, n_outputs),
-                after.transposed(),
-                &after.values,
-                out,
-            );
+            left.iter_mut().step_by(to + 1).for_each(|l| *l = scale);
+            return;
         }
-        let scale = 2.0 * self.factor;
-        for (row, out) in out.chunks_exact_mut(from * to).enumerate() {
-            let (own, sent) = (outgoing.row(row / from), incoming.row(row % from));
-            for (own, out) in own.iter().zip(out.chunks_exact_mut(from)) {
-                let own = scale * own.to_f64();
-                for (out, sent) in out.iter_mut().zip(sent) {
-                    *out = own * sent.to_f64();
-                }
-            }
+        let mut after = work.weights[depth - 1].clone();
+        for layer in (k + 1..depth - 1).rev() {
+            let size = [n_outputs, self.widths[layer + 1], self.widths[layer]];
+            after = times(&after, &work.weights[layer], size);
         }
+        after.write_to(scale, to, left);
     }
 
     /// The loss of every sample.
