@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard};
 
 use ndarray::{Array2, ArrayView1, ArrayViewMut2, Axis, s};
 use serde::{Deserialize, Serialize};
@@ -277,28 +278,46 @@ impl Training {
             "rows have as many columns as the target has parameters"
         );
         assert!(n_threads > 0, "a thread");
-        let block = self.streams.len().div_ceil(n_threads).max(1);
-        let from = self.step;
-        let rows = self.rows.axis_chunks_iter_mut(Axis(0), block);
-        let first = self.moments.first.axis_chunks_iter_mut(Axis(0), block);
-        let second = self.moments.second.axis_chunks_iter_mut(Axis(0), block);
-        let how = self
-            .streams
-            .chunks(block)
-            .zip(self.optimisers.chunks(block));
+        // rows do not depend on each other: the target gets as many of them at a time as suits it
+        let n_rows = self.streams.len();
+        let size = target.n_rows_at_once().min(n_rows.div_ceil(n_threads));
+        let size = size.max(1);
+        let rows = self.rows.axis_chunks_iter_mut(Axis(0), size);
+        let first = self.moments.first.axis_chunks_iter_mut(Axis(0), size);
+        let second = self.moments.second.axis_chunks_iter_mut(Axis(0), size);
+        let how = self.streams.chunks(size).zip(self.optimisers.chunks(size));
+        let blocks: Vec<_> = rows
+            .zip(first)
+            .zip(second)
+            .zip(how)
+            .map(|(((rows, first), second), (streams, optimisers))| Block {
+                rows,
+                first,
+                second,
+                optimisers,
+                batches: Minibatches::new(
+                    plan.seed,
+                    Purpose::TrainingBatches,
+                    streams,
+                    target.n_samples(),
+                    plan.batch_size,
+                ),
+                step: self.step,
+            })
+            .collect();
+        let waiting = Queue(Mutex::new(blocks));
         std::thread::scope(|scope| {
-            for (((rows, first), second), (streams, optimisers)) in
-                rows.zip(first).zip(second).zip(how)
-            {
-                scope.spawn(move || {
-                    Block {
-                        rows,
-                        first,
-                        second,
-                        streams,
-                        optimisers,
+            for _ in 0..n_threads.min(n_rows.div_ceil(size)) {
+                scope.spawn(|| {
+                    let mut target = target.clone();
+                    let mut grad = Array2::zeros((size, target.n_params()));
+                    let mut loss = vec![0.0; size];
+                    while let Some(mut block) = waiting.pop() {
+                        block.advance(&mut target, to, &mut grad, &mut loss, progress);
+                        if block.step < to {
+                            waiting.push(block);
+                        }
                     }
-                    .advance(&mut target.clone(), plan, from..to, progress);
                 });
             }
         });
@@ -311,62 +330,56 @@ impl Training {
     }
 }
 
-/// The rows of one thread.
+/// Rows that are moved together.
 struct Block<'a> {
     rows: ArrayViewMut2<'a, f64>,
     first: ArrayViewMut2<'a, f64>,
     second: ArrayViewMut2<'a, f64>,
-    streams: &'a [u64],
     optimisers: &'a [Optimiser],
+    batches: Minibatches,
+    step: u64,
+}
+
+/// Blocks that no thread is at work on. The one that is furthest behind comes next, so that all end at about the same time however many there are.
+struct Queue<'a>(Mutex<Vec<Block<'a>>>);
+
+impl<'a> Queue<'a> {
+    fn blocks(&self) -> MutexGuard<'_, Vec<Block<'a>>> {
+        let blocks = self.0.lock();
+        blocks.expect("no thread panics while it holds the lock")
+    }
+
+    fn pop(&self) -> Option<Block<'a>> {
+        let mut blocks = self.blocks();
+        let behind = (0..blocks.len()).min_by_key(|&i| blocks[i].step)?;
+        Some(blocks.swap_remove(behind))
+    }
+
+    fn push(&self, block: Block<'a>) {
+        self.blocks().push(block);
+    }
 }
 
 impl Block<'_> {
-    /// Rows do not depend on each other: the target gets as many of them at a time as suits it, for all steps.
+    /// Some steps, up to number `to` at most.
     fn advance<T: Target>(
-        mut self,
+        &mut self,
         target: &mut T,
-        plan: &TrainPlan,
-        steps: std::ops::Range<u64>,
+        to: u64,
+        grad: &mut Array2<f64>,
+        loss: &mut [f64],
         progress: &(dyn Fn(u64) + Sync),
     ) {
-        let n_rows = self.streams.len();
-        let n_at_once = target.n_rows_at_once().min(n_rows);
-        for from in (0..n_rows).step_by(n_at_once) {
-            let to = n_rows.min(from + n_at_once);
-            let some = s![from..to, ..];
-            Block {
-                rows: self.rows.slice_mut(some),
-                first: self.first.slice_mut(some),
-                second: self.second.slice_mut(some),
-                streams: &self.streams[from..to],
-                optimisers: &self.optimisers[from..to],
-            }
-            .advance_together(target, plan, steps.clone(), progress);
-        }
-    }
-
-    fn advance_together<T: Target>(
-        mut self,
-        target: &mut T,
-        plan: &TrainPlan,
-        steps: std::ops::Range<u64>,
-        progress: &(dyn Fn(u64) + Sync),
-    ) {
-        /// Steps between two reports of progress.
-        const REPORT: u64 = 50;
-        let mut grad = Array2::zeros(self.rows.dim());
-        let mut loss = vec![0.0; self.streams.len()];
-        let mut batches = Minibatches::new(
-            plan.seed,
-            Purpose::TrainingBatches,
-            self.streams,
-            target.n_samples(),
-            plan.batch_size,
-        );
-        let mut reported = steps.start;
-        for step in steps.clone() {
-            let rows = self.rows.view();
-            target.loss_and_grad(rows, batches.at(step), grad.view_mut(), &mut loss);
+        /// Steps at a time.
+        const STEPS: u64 = 50;
+        let n_rows = self.rows.nrows();
+        let mut grad = grad.slice_mut(s![..n_rows, ..]);
+        let loss = &mut loss[..n_rows];
+        let from = self.step;
+        self.step = to.min(from + STEPS);
+        for step in from..self.step {
+            let batch = self.batches.at(step);
+            target.loss_and_grad(self.rows.view(), batch, grad.view_mut(), loss);
             for (i, optimiser) in self.optimisers.iter().enumerate() {
                 let row = s![i..=i, ..];
                 optimiser.step(
@@ -377,11 +390,8 @@ impl Block<'_> {
                     self.second.slice_mut(row),
                 );
             }
-            if step + 1 - reported == REPORT || step + 1 == steps.end {
-                progress((step + 1 - reported) * self.streams.len() as u64);
-                reported = step + 1;
-            }
         }
+        progress((self.step - from) * n_rows as u64);
     }
 }
 
