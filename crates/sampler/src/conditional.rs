@@ -286,34 +286,38 @@ impl Directions {
 /// Rotates `columns`, each of this length, two by two until their first `n_rows` entries are orthogonal.
 #[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2"))]
 fn orthogonalise(columns: &mut [f64], n_rows: usize, length: usize) {
-    let n = columns.len() / length;
     for _ in 0..N_ROTATIONS {
         let mut is_done = true;
-        for j in 1..n {
+        for j in 1..columns.len() / length {
             let (before, rest) = columns.split_at_mut(j * length);
-            let second = &mut rest[..length];
             for first in before.chunks_exact_mut(length) {
-                let (x, y) = (&first[..n_rows], &second[..n_rows]);
-                let (xx, yy, xy) = (dot(x, x), dot(y, y), dot(x, y));
-                // a NaN is as it is
-                if !(xy.abs() > ORTHOGONAL * xx.sqrt() * yy.sqrt()) {
-                    continue;
-                }
-                is_done = false;
-                let cotangent = (yy - xx) / (2.0 * xy);
-                let tangent =
-                    cotangent.signum() / (cotangent.abs() + (1.0 + cotangent * cotangent).sqrt());
-                let cosine = 1.0 / (1.0 + tangent * tangent).sqrt();
-                let sine = tangent * cosine;
-                for (x, y) in first.iter_mut().zip(&mut *second) {
-                    (*x, *y) = (cosine * *x - sine * *y, sine * *x + cosine * *y);
-                }
+                is_done &= !rotate(first, &mut rest[..length], n_rows);
             }
         }
         if is_done {
             return;
         }
     }
+}
+
+/// Rotates two columns until their first `n_rows` entries are orthogonal. Whether they were not. Entries below 1e-77 count as none.
+#[inline(always)]
+fn rotate(first: &mut [f64], second: &mut [f64], n_rows: usize) -> bool {
+    let (x, y) = (&first[..n_rows], &second[..n_rows]);
+    let (xx, yy, xy) = (dot(x, x), dot(y, y), dot(x, y));
+    // a NaN is as it is
+    if !(xy * xy > ORTHOGONAL * ORTHOGONAL * xx * yy) {
+        return false;
+    }
+    // by half the angle of tangent 2xy/(yy - xx), an eighth of a turn at most
+    let difference = yy - xx;
+    let length = (difference * difference + 4.0 * xy * xy).sqrt();
+    let cosine = (0.5 + 0.5 * difference.abs() / length).sqrt();
+    let sine = (xy / (length * cosine)).copysign(xy * difference);
+    for (x, y) in first.iter_mut().zip(second) {
+        (*x, *y) = (cosine * *x - sine * *y, sine * *x + cosine * *y);
+    }
+    true
 }
 
 /// `l' x r` for directions l and r and `x`, `[p, q]`, in place.

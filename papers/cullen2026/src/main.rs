@@ -59,8 +59,12 @@ fn experiments(store: &Store, settings: &Settings, (): ()) -> anyhow::Result<Fin
     let toys = toys::run(store, &settings.toys)?;
     let memorising = memorising::run(store, &settings.memorising, &settings.grokking)?;
     let solutions = solutions::run(store, &settings.solutions, &settings.grokking, &memorising)?;
-    let regimes = regimes::run(store, &settings.regimes)?;
-    let transformer = transformer::run(store, &settings.transformer)?;
+    // one transformer keeps a single thread busy
+    let (regimes, transformer) = rayon::join(
+        || regimes::run(store, &settings.regimes),
+        || transformer::run(store, &settings.transformer),
+    );
+    let (regimes, transformer) = (regimes?, transformer?);
     Ok(Findings {
         obtained: [
             theorems::obtained(&theorems)?,
