@@ -50,21 +50,28 @@ fn check(settings: &Settings, args: &Args) -> anyhow::Result<()> {
 fn experiments(store: &Store, settings: &Settings, (): ()) -> anyhow::Result<Findings> {
     Checkpoint::check_all(&store.checkpoints())?;
 
-    let theorems = theorems::run(store, &settings.theorems)?;
-    let sizes = sizes::run(store, &settings.sizes)?;
-    let grokking = grokking::run(store, &settings.grokking)?;
-    let heat = heat::run(store, &settings.heat, &settings.grokking)?;
-    let severity = severity::run(store, &settings.severity)?;
-    let variations = variations::run(store, &settings.variations)?;
-    let toys = toys::run(store, &settings.toys)?;
-    let memorising = memorising::run(store, &settings.memorising, &settings.grokking)?;
-    let solutions = solutions::run(store, &settings.solutions, &settings.grokking, &memorising)?;
-    // one transformer keeps a single thread busy
-    let (regimes, transformer) = rayon::join(
-        || regimes::run(store, &settings.regimes),
-        || transformer::run(store, &settings.transformer),
-    );
-    let (regimes, transformer) = (regimes?, transformer?);
+    // side by side: what needs the networks of the grokking figure, and the rest; either leaves cores idle at times
+    let of_grokking = || {
+        let grokking = grokking::run(store, &settings.grokking)?;
+        let heat = heat::run(store, &settings.heat, &settings.grokking)?;
+        let memorising = memorising::run(store, &settings.memorising, &settings.grokking)?;
+        let solutions =
+            solutions::run(store, &settings.solutions, &settings.grokking, &memorising)?;
+        let transformer = transformer::run(store, &settings.transformer)?;
+        anyhow::Ok((grokking, heat, memorising, solutions, transformer))
+    };
+    let others = || {
+        let theorems = theorems::run(store, &settings.theorems)?;
+        let sizes = sizes::run(store, &settings.sizes)?;
+        let severity = severity::run(store, &settings.severity)?;
+        let variations = variations::run(store, &settings.variations)?;
+        let toys = toys::run(store, &settings.toys)?;
+        let regimes = regimes::run(store, &settings.regimes)?;
+        anyhow::Ok((theorems, sizes, severity, variations, toys, regimes))
+    };
+    let (of_grokking, others) = rayon::join(of_grokking, others);
+    let (grokking, heat, memorising, solutions, transformer) = of_grokking?;
+    let (theorems, sizes, severity, variations, toys, regimes) = others?;
     Ok(Findings {
         obtained: [
             theorems::obtained(&theorems)?,

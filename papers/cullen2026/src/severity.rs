@@ -284,7 +284,7 @@ pub fn section(store: &Store, settings: &Severity, outcome: &Outcome) -> anyhow:
         heading: "4. Severity against the learning rate".into(),
         text: vec![format!(
             "p = {}, K = {}: {} learning rates and {} seeds trained together, at most {} steps; a row stops where the last {} checkpoints, every {} steps, \
-             have a validation accuracy of {} or more, as in the paper's code. {} chains of {} steps around the checkpoints 1, 2, 4, … and the last of the first seed.",
+             have a validation accuracy of {} or more, as in the paper's code. {} chain(s) of {} steps around each of the checkpoints 1, 2, 4, … and the last of the first seed.",
             settings.task.modulus,
             settings.task.n_hidden,
             settings.learning_rates.len(),
