@@ -262,20 +262,26 @@ fn load<T: Real>(own: &mut [T], stride: usize, values: &[f64], n_columns: usize)
     }
 }
 
-/// In tiles, whose rows are read and written in one piece, where there is more than one.
-#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
 fn load_transposed<T: Real>(own: &mut [T], stride: usize, values: &[f64], n_columns: usize) {
-    const TILE: usize = 16;
     let n_rows = values.len() / n_columns;
-    if n_rows.max(n_columns) <= TILE {
-        for (j, own) in own.chunks_mut(stride).take(n_columns).enumerate() {
-            let column = values[j..].iter().step_by(n_columns);
-            for (own, &v) in own.iter_mut().zip(column) {
-                *own = T::of(v);
-            }
-        }
-        return;
+    if n_rows.max(n_columns) > TILE {
+        return load_transposed_tiles(own, stride, values, n_columns);
     }
+    for (j, own) in own.chunks_mut(stride).take(n_columns).enumerate() {
+        let column = values[j..].iter().step_by(n_columns);
+        for (own, &v) in own.iter_mut().zip(column) {
+            *own = T::of(v);
+        }
+    }
+}
+
+/// Rows and columns that are transposed together.
+const TILE: usize = 16;
+
+/// In tiles, whose rows are read and written in one piece. A function of its own: what a single tile calls for would otherwise be set to zero for nothing.
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
+fn load_transposed_tiles<T: Real>(own: &mut [T], stride: usize, values: &[f64], n_columns: usize) {
+    let n_rows = values.len() / n_columns;
     for column in (0..n_columns).step_by(TILE) {
         let width = TILE.min(n_columns - column);
         for row in (0..n_rows).step_by(TILE) {
