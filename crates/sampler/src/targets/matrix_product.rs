@@ -93,6 +93,12 @@ pub(super) fn multiply<T: Real>(size: Size, a: Factor<T>, b: &[T], c: &mut [T], 
     };
     assert!(b.len() >= inner * stride, "right factor");
     assert!(c.len() >= rows * stride, "result");
+    if rows * columns == 1 {
+        // in the order of `small`
+        let start = if add { c[0] } else { T::default() };
+        c[0] = (0..inner).fold(start, |sum, p| sum + a[p * column] * b[p * stride]);
+        return;
+    }
     if rows.max(columns) <= SMALL {
         return small(size, (a, row, column), b, c, add);
     }
@@ -267,10 +273,9 @@ fn load_transposed<T: Real>(own: &mut [T], stride: usize, values: &[f64], n_colu
     if n_rows.max(n_columns) > TILE {
         return load_transposed_tiles(own, stride, values, n_columns);
     }
-    for (j, own) in own.chunks_mut(stride).take(n_columns).enumerate() {
-        let column = values[j..].iter().step_by(n_columns);
-        for (own, &v) in own.iter_mut().zip(column) {
-            *own = T::of(v);
+    for j in 0..n_columns {
+        for i in 0..n_rows {
+            own[j * stride + i] = T::of(values[i * n_columns + j]);
         }
     }
 }
@@ -330,6 +335,9 @@ pub(super) fn sum_of_products<T: Real>(
     n_rows: usize,
     n_columns: usize,
 ) -> f64 {
+    if n_rows * n_columns == 1 {
+        return a.values[0].to_f64() * b.values[0].to_f64();
+    }
     let n = n_rows * a.stride;
     sum_of(&a.values[..n], &b.values[..n], a.stride, n_columns)
 }
