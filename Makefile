@@ -54,9 +54,11 @@ bench: setup-cpu ## Run the benchmarks.
 stress: setup-cpu ## Run the heavy statistical tests; SEED=n draws anew.
 	$(if $(SEED),SLT_STRESS_SEED='$(SEED)' )cargo test $(CARGO_FLAGS) --workspace --tests -- --ignored
 
-test-tch: setup-tch ## Lint and test slt-models with burn-tch, on libtorch's CPU.
-	cargo clippy $(CARGO_FLAGS) -p slt-models --features tch --all-targets -- -D warnings
-	cargo test $(CARGO_FLAGS) -p slt-models --features tch
+TCH_CRATES := -p slt-models -p cullen2026 -p toth-czifra2026 --features tch
+
+test-tch: setup-tch ## Lint and test what runs on burn-tch, on libtorch's CPU.
+	cargo clippy $(CARGO_FLAGS) $(TCH_CRATES) --all-targets -- -D warnings
+	cargo test $(CARGO_FLAGS) $(TCH_CRATES)
 
 build-cuda: ## Pack the program of PAPER= for a GPU machine with PyTorch and without Rust.
 	@scripts/build-cuda $(PAPER)

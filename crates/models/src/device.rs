@@ -87,6 +87,19 @@ fn libtorch(kind: DeviceKind) -> Result<Device, DeviceError> {
     Ok(Device::libtorch_cuda(0usize))
 }
 
+/// Whether it is a GPU.
+#[cfg(not(feature = "tch"))]
+pub(crate) fn is_gpu(_: &Device) -> bool {
+    false
+}
+
+/// Whether it is a GPU.
+#[cfg(feature = "tch")]
+#[allow(deprecated)] // as above
+pub(crate) fn is_gpu(device: &Device) -> bool {
+    *device == Device::libtorch_cuda(0usize)
+}
+
 /// Precision of a network's arithmetic. Parameters are kept in `f64` in either case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

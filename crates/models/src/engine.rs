@@ -3,7 +3,7 @@
 use burn::tensor::Device;
 use ndarray::{Array2, ArrayView2, ArrayViewMut2};
 use slt_sampler::targets::{FeedForward, Loss};
-use slt_sampler::{Batch, Target};
+use slt_sampler::{Batch, Residence, Target};
 
 use crate::device::Precision;
 use crate::inputs::Inputs;
@@ -141,5 +141,9 @@ impl Target for Engine {
 
     fn n_rows_at_once(&self) -> usize {
         self.target().n_rows_at_once()
+    }
+
+    fn residence(&self) -> Option<&dyn Residence> {
+        self.target().residence()
     }
 }

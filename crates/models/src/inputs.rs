@@ -1,8 +1,7 @@
 //! Inputs of samples: numbers, or tokens, whose one-hot vectors are never made.
 
-use std::sync::Arc;
-
-use burn::tensor::{DType, Int, Tensor, TensorData};
+use burn::tensor::kind::Basic;
+use burn::tensor::{DType, Int, Tensor};
 use ndarray::Array2;
 
 use crate::network::NetworkError;
@@ -89,7 +88,6 @@ impl Inputs {
 
 /// A batch of inputs, the same for all rows or one for each.
 #[derive(Debug, Clone)]
-#[expect(clippy::large_enum_variant)] // there is one of it at a time
 pub(crate) enum Input {
     /// Shape `[n_rows or 1, n, n_inputs]`.
     Reals(Tensor<3>),
@@ -113,49 +111,55 @@ impl Input {
         }
     }
 
+    /// That of a batch, of what holds the whole data set.
+    ///
+    /// Shapes: `samples`: `[n_rows * size]`.
+    pub(crate) fn batch(&self, samples: &Tensor<1, Int>, n_rows: usize) -> Self {
+        match self {
+            Self::Reals(x) => Self::Reals(taken(x, samples, n_rows)),
+            Self::Tokens(Tokens(tokens)) => Self::Tokens(Tokens(taken(tokens, samples, n_rows))),
+        }
+    }
+
     pub(crate) fn autodiff(self) -> Self {
         match self {
             Self::Reals(x) => Self::Reals(x.autodiff()),
-            tokens => tokens,
+            Self::Tokens(Tokens(tokens)) => Self::Tokens(Tokens(tokens.autodiff())),
         }
     }
 }
 
-/// Tokens of a batch.
-#[derive(Debug, Clone)]
-pub(crate) struct Tokens {
-    /// Shape `[n_rows or 1, n, length]`.
-    values: Arc<[u32]>,
-    n: usize,
-    length: usize,
+/// The samples that are named, of a tensor `[1, n, width]`, shape `[n_rows, size, width]`.
+pub(crate) fn taken<K: Basic>(
+    all: &Tensor<3, K>,
+    samples: &Tensor<1, Int>,
+    n_rows: usize,
+) -> Tensor<3, K> {
+    let [_, _, width] = all.dims();
+    let size = samples.dims()[0] / n_rows;
+    all.clone()
+        .select(1, samples.clone())
+        .reshape([n_rows, size, width])
 }
+
+/// Tokens of a batch, shape `[n_rows or 1, n, length]`.
+#[derive(Debug, Clone)]
+pub(crate) struct Tokens(pub Tensor<3, Int>);
 
 impl Tokens {
-    pub(crate) fn new(values: Vec<u32>, n: usize, length: usize) -> Self {
-        Self {
-            values: values.into(),
-            n,
-            length,
-        }
-    }
-
     /// The rows of a table that the tokens at `place` name, the table's row `first` being token 0's.
     ///
     /// Shapes: `table`: `[n_rows, n_entries, width]`; returns `[n_rows, n, width]`.
     pub(crate) fn gather(&self, table: Tensor<3>, place: usize, first: usize) -> Tensor<3> {
         let [n_rows, n_entries, width] = table.dims();
-        let batches = self.values.chunks_exact(self.n * self.length).cycle();
-        let entries = |(row, batch): (usize, &'_ [u32])| -> Vec<i64> {
-            let at = |sample: &[u32]| row * n_entries + first + sample[place] as usize;
-            let samples = batch.chunks_exact(self.length);
-            samples.map(|sample| at(sample) as i64).collect()
-        };
-        let indices: Vec<i64> = (0..n_rows).zip(batches).flat_map(entries).collect();
-        let data = TensorData::new(indices, [n_rows * self.n]);
-        let indices = Tensor::<1, Int>::from_data(data, (&table.device(), DType::I64));
+        let tokens = self.0.clone().narrow(2, place, 1);
+        let n = tokens.dims()[1];
+        // where token 0 of each row lies in the tables, one below the other
+        let firsts = Tensor::<1, Int>::arange(0..n_rows as i64, (&tokens.device(), DType::I64));
+        let firsts = (firsts * n_entries as i64 + first as i64).reshape([n_rows, 1, 1]);
         table
             .reshape([n_rows * n_entries, width])
-            .select(0, indices)
-            .reshape([n_rows, self.n, width])
+            .select(0, (tokens + firsts).reshape([n_rows * n]))
+            .reshape([n_rows, n, width])
     }
 }

@@ -18,6 +18,7 @@ mod network;
 mod parity;
 mod polynomial;
 mod quadratic_network;
+mod resident;
 mod state_dict;
 mod target;
 mod tied_autoencoder;

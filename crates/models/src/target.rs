@@ -2,16 +2,17 @@
 
 use std::ops::Range;
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{DType, Device, Tensor, TensorData};
 use multiversion::multiversion;
-use ndarray::{Array2, Array3, ArrayView2, ArrayViewMut2};
+use ndarray::{Array2, Array3, ArrayView2, ArrayViewMut2, Axis};
 use slt_sampler::targets::Loss;
-use slt_sampler::{Batch, Target};
+use slt_sampler::{Batch, Residence, Target};
 
 use crate::device::Precision;
-use crate::inputs::{Input, Inputs, Tokens};
+use crate::inputs::{Input, Inputs, Tokens, taken};
 use crate::loss;
 use crate::network::{Network, NetworkError, segments};
+use crate::quadratic_network::QuadraticNetwork;
 
 /// The mean loss of a network over a data set, for every row of an ensemble.
 #[derive(Debug, Clone)]
@@ -22,7 +23,6 @@ pub struct NetworkTarget {
     device: Device,
     segments: Vec<(Range<usize>, [usize; 2])>,
     n_params: usize,
-    x: Inputs,
     /// Shape `[n, n_outputs]`.
     y: Array2<f64>,
     /// The whole data set on the device, with one row.
@@ -49,6 +49,34 @@ impl NetworkTarget {
         Ok(Self::of_checked(network, loss, precision, device, x, y))
     }
 
+    /// The target that a host's quadratic network on pairs is, in its precision.
+    ///
+    /// # Errors
+    /// [`NetworkError`] where the network reads no pairs, or its outputs are not as many as the numbers of a pair.
+    pub fn of_quadratic_network(
+        host: &slt_sampler::targets::QuadraticNetwork,
+        device: Device,
+    ) -> Result<Self, NetworkError> {
+        let (pairs, y) = host.pairs_and_outputs().ok_or(NetworkError::Reads {
+            expected: "tokens",
+            got: "numbers",
+        })?;
+        let n_hidden = host.n_hidden();
+        // W has two rows for each number of a pair, V one for each output
+        let modulus = (host.n_params() / n_hidden - y.ncols()) / 2;
+        let network = QuadraticNetwork { modulus, n_hidden };
+        let loss = match host.is_centred() {
+            true => Loss::CentredSquaredError,
+            false => Loss::HalvedSquaredError,
+        };
+        let precision = match host.gradient_precision() > f64::EPSILON {
+            true => Precision::F32,
+            false => Precision::F64,
+        };
+        let x = Array2::from_shape_fn((pairs.len(), 2), |(i, j)| pairs[i][j]);
+        Self::new(network, loss, precision, device, x, y)
+    }
+
     /// The target for what [`checked`] let through.
     pub(crate) fn of_checked(
         network: Network,
@@ -65,11 +93,11 @@ impl NetworkTarget {
         };
         let inputs = match &x {
             Inputs::Reals(x) => Input::Reals(whole(x)),
-            Inputs::Tokens(x) => Input::Tokens(Tokens::new(
-                x.iter().copied().collect(),
-                x.nrows(),
-                x.ncols(),
-            )),
+            Inputs::Tokens(x) => {
+                let tokens: Vec<i64> = x.iter().map(|&t| i64::from(t)).collect();
+                let data = TensorData::new(tokens, [1, x.nrows(), x.ncols()]);
+                Input::Tokens(Tokens(Tensor::from_data(data, (&device, DType::I64))))
+            }
         };
         let full = (inputs, whole(&y));
         Self {
@@ -79,7 +107,6 @@ impl NetworkTarget {
             loss,
             precision,
             device,
-            x,
             y,
             full,
         }
@@ -94,7 +121,7 @@ impl NetworkTarget {
     ///
     /// Shapes: `rows`: `[n_rows, d]`; returns `[n_rows, n, n_outputs]`.
     pub fn outputs(&self, rows: ArrayView2<f64>) -> Array3<f64> {
-        let outputs = self.forward(&self.upload(rows, &self.device), self.full.0.clone());
+        let outputs = self.forward(&self.upload(rows), self.full.0.clone());
         let shape = outputs.dims();
         Array3::from_shape_vec(shape, host(outputs)).expect("the shape is the tensor's")
     }
@@ -109,40 +136,81 @@ impl NetworkTarget {
     }
 
     /// The rows as one tensor for each parameter, shapes `[n_rows, rows, columns]`.
-    fn upload(&self, rows: ArrayView2<f64>, device: &Device) -> Vec<Tensor<3>> {
+    pub(crate) fn upload(&self, rows: ArrayView2<f64>) -> Vec<Tensor<3>> {
         let all = rows.to_slice().expect("rows are contiguous");
         let upload = |(columns, [height, width]): &(Range<usize>, [usize; 2])| {
             let parts = all
                 .chunks_exact(self.n_params)
                 .map(|row| &row[columns.clone()]);
             let shape = [rows.nrows(), *height, *width];
-            tensor(parts, shape, self.precision, device)
+            tensor(parts, shape, self.precision, &self.device)
         };
         self.segments.iter().map(upload).collect()
+    }
+
+    pub(crate) fn device(&self) -> &Device {
+        &self.device
+    }
+
+    pub(crate) fn precision(&self) -> Precision {
+        self.precision
+    }
+
+    /// Where each parameter lies in a row, and its shape there.
+    pub(crate) fn segments(&self) -> &[(Range<usize>, [usize; 2])] {
+        &self.segments
+    }
+
+    /// A number for each row, `[n_rows, 1, 1]`.
+    pub(crate) fn of_rows(&self, values: Vec<f64>) -> Tensor<3> {
+        let shape = [values.len(), 1, 1];
+        let data = TensorData::new(values, shape);
+        Tensor::from_data(data, (&self.device, self.precision.dtype()))
     }
 
     fn forward(&self, parameters: &[Tensor<3>], input: Input) -> Tensor<3> {
         self.network.architecture().forward(parameters, input)
     }
 
-    fn batch(&self, batch: Batch, device: &Device) -> (Input, Tensor<3>) {
-        let Batch::Rows(indices) = batch else {
+    /// Inputs and labels of a batch.
+    fn batch(&self, batch: Batch) -> (Input, Tensor<3>) {
+        let Batch::Rows(samples) = batch else {
             return self.full.clone();
         };
-        let (n_rows, size) = indices.dim();
-        let take = |from: &Array2<f64>| {
-            let parts = samples(from, indices);
-            let shape = [n_rows, size, from.ncols()];
-            tensor(parts, shape, self.precision, device)
+        let n_rows = samples.nrows();
+        let samples: Vec<i64> = samples.iter().map(|&i| i64::from(i)).collect();
+        let shape = [samples.len()];
+        let data = TensorData::new(samples, shape);
+        let samples = Tensor::from_data(data, (&self.device, DType::I64));
+        let (x, y) = &self.full;
+        (x.batch(&samples, n_rows), taken(y, &samples, n_rows))
+    }
+
+    /// Mean loss of every row over a batch, `[n_rows, 1, 1]`, and its gradient by each parameter, shaped as that is.
+    pub(crate) fn gradients(
+        &self,
+        parameters: Vec<Tensor<3>>,
+        batch: Batch,
+    ) -> (Tensor<3>, Vec<Tensor<3>>) {
+        let tracked = |parameter: Tensor<3>| parameter.autodiff().require_grad();
+        let parameters: Vec<_> = parameters.into_iter().map(tracked).collect();
+        let (x, y) = self.batch(batch);
+        let outputs = self.forward(&parameters, x.autodiff());
+        let loss = loss::mean(self.loss, outputs, y.autodiff());
+        let mut gradients = loss.clone().sum().backward();
+        let of = |parameter: Tensor<3>| {
+            parameter
+                .grad_remove(&mut gradients)
+                .expect("every parameter enters the loss")
         };
-        let inputs = match &self.x {
-            Inputs::Reals(x) => Input::Reals(take(x)),
-            Inputs::Tokens(x) => {
-                let values = samples(x, indices).flatten().copied().collect();
-                Input::Tokens(Tokens::new(values, size, x.ncols()))
-            }
-        };
-        (inputs, take(&self.y))
+        let gradients = parameters.into_iter().map(of).collect();
+        (loss.inner(), gradients)
+    }
+
+    /// Mean loss of every row over all samples, `[n_rows, 1, 1]`.
+    pub(crate) fn mean_loss(&self, parameters: &[Tensor<3>]) -> Tensor<3> {
+        let (x, y) = self.full.clone();
+        loss::mean(self.loss, self.forward(parameters, x), y)
     }
 }
 
@@ -194,22 +262,10 @@ impl Target for NetworkTarget {
         mut grad: ArrayViewMut2<f64>,
         loss: &mut [f64],
     ) {
-        let device = self.device.clone().autodiff();
-        let parameters: Vec<_> = self
-            .upload(rows, &device)
-            .into_iter()
-            .map(Tensor::require_grad)
-            .collect();
-        let (x, y) = self.batch(batch, &self.device);
-        let outputs = self.forward(&parameters, x.autodiff());
-        let each = loss::mean(self.loss, outputs, y.autodiff());
-        let mut grads = each.clone().sum().backward();
-        loss.copy_from_slice(&host(each.inner()));
+        let (each, gradients) = self.gradients(self.upload(rows), batch);
+        scatter(each, std::iter::once(&mut *loss), rows.nrows());
         let grad = grad.as_slice_mut().expect("gradients are contiguous");
-        for ((columns, _), parameter) in self.segments.iter().zip(parameters) {
-            let values = parameter
-                .grad_remove(&mut grads)
-                .expect("every parameter enters the loss");
+        for ((columns, _), values) in self.segments.iter().zip(gradients) {
             let parts = grad
                 .chunks_exact_mut(self.n_params)
                 .map(|row| &mut row[columns.clone()]);
@@ -218,9 +274,16 @@ impl Target for NetworkTarget {
     }
 
     fn loss(&mut self, rows: ArrayView2<f64>, loss: &mut [f64]) {
-        let outputs = self.forward(&self.upload(rows, &self.device), self.full.0.clone());
-        let each = loss::mean(self.loss, outputs, self.full.1.clone());
-        loss.copy_from_slice(&host(each));
+        let n_at_once = self.capacity();
+        let blocks = rows.axis_chunks_iter(Axis(0), n_at_once);
+        for (rows, loss) in blocks.zip(loss.chunks_mut(n_at_once)) {
+            let each = self.mean_loss(&self.upload(rows));
+            scatter(each, std::iter::once(loss), rows.nrows());
+        }
+    }
+
+    fn residence(&self) -> Option<&dyn Residence> {
+        (self.device != Device::flex()).then_some(self)
     }
 
     fn gradient_precision(&self) -> f64 {
@@ -229,18 +292,6 @@ impl Target for NetworkTarget {
             Precision::F64 => f64::EPSILON,
         }
     }
-}
-
-/// The samples that `indices` name, one after the other.
-fn samples<'a, T>(
-    from: &'a Array2<T>,
-    indices: ArrayView2<'a, u32>,
-) -> impl Iterator<Item = &'a [T]> {
-    let all = from.as_slice().expect("standard layout");
-    let width = from.ncols();
-    indices
-        .into_iter()
-        .map(move |&i| &all[i as usize * width..][..width])
 }
 
 /// A tensor of the values of `parts`, one after the other.
@@ -289,7 +340,11 @@ fn host(tensor: Tensor<3>) -> Vec<f64> {
 }
 
 /// Writes a tensor's values to consecutive parts of length `len`, widened to `f64`.
-fn scatter<'a>(tensor: Tensor<3>, parts: impl Iterator<Item = &'a mut [f64]>, len: usize) {
+pub(crate) fn scatter<'a>(
+    tensor: Tensor<3>,
+    parts: impl Iterator<Item = &'a mut [f64]>,
+    len: usize,
+) {
     let data = tensor.into_data();
     if let Ok(values) = data.as_slice::<f32>() {
         for (part, values) in parts.zip(values.chunks_exact(len)) {

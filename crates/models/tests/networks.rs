@@ -339,10 +339,7 @@ fn the_quadratic_network_is_that_of_the_host_engine() {
     };
     let pairs: Vec<[u32; 2]> = x.rows().into_iter().map(|x| [x[0], x[1]]).collect();
     let rows = rows(&case.network, &[0, 1, 2]);
-    for (loss, centred) in [
-        (Loss::HalvedSquaredError, false),
-        (Loss::CentredSquaredError, true),
-    ] {
+    for centred in [false, true] {
         for (precision, tolerance) in [(Precision::F64, 1e-14), (Precision::F32, 3e-6)] {
             let mut host = slt_sampler::targets::QuadraticNetwork::modular_addition(4, 5, &pairs)
                 .expect("a network");
@@ -353,9 +350,9 @@ fn the_quadratic_network_is_that_of_the_host_engine() {
                 host = host.single_precision();
             }
             let device = CPU.open().expect("a CPU");
-            let (network, x, y) = (case.network.clone(), case.x.clone(), case.y.clone());
-            let mut tensor =
-                NetworkTarget::new(network, loss, precision, device, x, y).expect("fits");
+            let mut tensor = NetworkTarget::of_quadratic_network(&host, device).expect("fits");
+            assert_eq!(tensor.network(), &case.network);
+            assert_eq!(tensor.gradient_precision(), host.gradient_precision());
             agree(
                 "quadratic network",
                 &mut tensor,
@@ -366,6 +363,12 @@ fn the_quadratic_network_is_that_of_the_host_engine() {
             assert_eq!(tensor.accuracy(rows.view()), host.accuracy(rows.view()));
         }
     }
+    let x = Array2::ones((3, 2));
+    let host =
+        slt_sampler::targets::QuadraticNetwork::dense(4, x.view(), x.view()).expect("a network");
+    let error = NetworkTarget::of_quadratic_network(&host, CPU.open().expect("a CPU"))
+        .expect_err("no pairs");
+    assert!(matches!(error, NetworkError::Reads { .. }), "{error}");
 }
 
 /// Of every network that the host knows: gradients by hand against those by tensors, with each loss that the labels allow.

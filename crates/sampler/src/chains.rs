@@ -3,14 +3,15 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use ndarray::{Array2, Array3, ArrayView2, ArrayViewMut2, Axis, s};
+use ndarray::{Array2, Array3, ArrayView2, ArrayViewMut2, Axis, CowArray, Ix2, s};
 
 use crate::dynamics::Row;
 use crate::kernel::{Kernel, KernelError};
 use crate::minibatch::Minibatches;
+use crate::resident::{Arrival, Residents, Seen};
 use crate::state::State;
 use crate::stream::Purpose;
-use crate::target::Target;
+use crate::target::{Batch, Target};
 
 /// Which states of a chain are draws: those after `burn_in + k thin` steps, `k = 0 .. n_draws`.
 ///
@@ -251,7 +252,13 @@ pub fn run<T: Target + Clone + Send + Sync>(
         step_bias: (plan.kernel == Kernel::Sgld).then(|| vec![0.0; n_rows]),
         acceptance: plan.kernel.is_metropolis().then(|| vec![0.0; n_rows]),
     };
-    let n_at_once = plan.block.min(target.n_rows_at_once());
+    let residence = target
+        .residence()
+        .filter(|_| may_be_resident(plan, ensemble));
+    let (n_at_once, n_threads) = match residence {
+        Some(residence) => (residence.capacity(), 1),
+        None => (plan.block.min(target.n_rows_at_once()), plan.n_threads),
+    };
     let blocks: Vec<_> = (0..n_rows)
         .step_by(n_at_once)
         .map(|from| from..(from + n_at_once).min(n_rows))
@@ -259,7 +266,7 @@ pub fn run<T: Target + Clone + Send + Sync>(
     let next = AtomicUsize::new(0);
     let collected = Mutex::new(&mut draws);
     std::thread::scope(|scope| {
-        for _ in 0..plan.n_threads.min(blocks.len()) {
+        for _ in 0..n_threads.min(blocks.len()) {
             scope.spawn(|| {
                 let mut target = target.clone();
                 while let Some(rows) = blocks.get(next.fetch_add(1, Ordering::Relaxed)) {
@@ -395,6 +402,135 @@ fn check<T: Target + Clone>(
     Ok(())
 }
 
+/// Whether these chains can be moved where a target keeps rows itself: SGLD without a box.
+fn may_be_resident<T>(plan: &Plan, ensemble: &Ensemble<T>) -> bool {
+    plan.kernel == Kernel::Sgld && plan.radius.is_none() && ensemble.observable.is_none()
+}
+
+/// The rows of a block: here, or where their target keeps them.
+enum Walkers {
+    Here(Box<Here>),
+    There(Box<dyn Residents>),
+}
+
+/// Rows on the host.
+struct Here {
+    state: State,
+    kernel: Kernel,
+    /// Where the rows were before a step of SGLD that is looked at, `[n_rows, d]`.
+    before: Array2<f64>,
+}
+
+impl Walkers {
+    fn new<T: Target>(target: &T, plan: &Plan, ensemble: &Ensemble<T>) -> Self {
+        if let Some(residence) = target
+            .residence()
+            .filter(|_| may_be_resident(plan, ensemble))
+        {
+            return Self::There(residence.take_in(&Arrival {
+                anchors: ensemble.anchors,
+                starts: ensemble.starts,
+                scale: ensemble.scale,
+                rows: ensemble.rows,
+                seed: plan.seed,
+            }));
+        }
+        let mut state = State::new(ensemble.anchors, plan.seed, ensemble.rows);
+        if let Some(starts) = ensemble.starts {
+            state = state.starting_at(starts);
+        }
+        if let Some(scale) = ensemble.scale {
+            state = state.with_scale(scale);
+        }
+        if let Some(radius) = plan.radius {
+            state = state.within(radius);
+        }
+        let is_sgld = plan.kernel == Kernel::Sgld;
+        let before = if is_sgld { state.rows.dim() } else { (0, 0) };
+        Self::Here(Box::new(Here {
+            state,
+            kernel: plan.kernel,
+            before: Array2::zeros(before),
+        }))
+    }
+
+    /// The rows now, `[n_rows, d]`.
+    fn rows(&self) -> CowArray<'_, f64, Ix2> {
+        match self {
+            Self::Here(here) => here.state.rows.view().into(),
+            Self::There(residents) => residents.rows().into(),
+        }
+    }
+
+    fn distances(&mut self, distance: &mut [f64]) {
+        match self {
+            Self::Here(here) => {
+                let State { rows, anchor, .. } = &here.state;
+                for (i, distance) in distance.iter_mut().enumerate() {
+                    let pairs = rows.row(i).into_iter().zip(anchor.row(i));
+                    *distance = pairs.map(|(w, a)| (w - a) * (w - a)).sum::<f64>().sqrt();
+                }
+            }
+            Self::There(residents) => residents.distances(distance),
+        }
+    }
+
+    /// Mean losses over all samples.
+    fn losses<T: Target>(&mut self, target: &mut T, loss: &mut [f64]) {
+        match self {
+            Self::Here(here) => target.loss(here.state.rows.view(), loss),
+            Self::There(residents) => residents.losses(loss),
+        }
+    }
+
+    fn step<T: Target>(
+        &mut self,
+        target: &mut T,
+        batch: Batch,
+        step: usize,
+        seen: Option<&mut Seen>,
+    ) {
+        let here = match self {
+            Self::Here(here) => here,
+            Self::There(residents) => return residents.step(batch, step as u64, seen),
+        };
+        let Here {
+            state,
+            kernel,
+            before,
+        } = &mut **here;
+        let Some(seen) = seen else {
+            return kernel.step(target, batch, state);
+        };
+        if !before.is_empty() {
+            before.assign(&state.rows);
+        }
+        kernel.step(target, batch, state);
+        seen.loss.copy_from_slice(&state.loss);
+        if !before.is_empty() {
+            for (i, excess) in seen.excess.iter_mut().enumerate() {
+                *excess = excess_of(state, before, i);
+            }
+        }
+    }
+
+    /// Accepted share of each row's proposals; a chain of no step has proposed nothing.
+    fn acceptance(&self, n_rows: usize) -> Vec<f64> {
+        let found = match self {
+            Self::Here(here) => here.state.acceptance(),
+            Self::There(_) => None,
+        };
+        found.unwrap_or_else(|| vec![f64::NAN; n_rows])
+    }
+
+    fn into_rows(self) -> Array2<f64> {
+        match self {
+            Self::Here(here) => here.state.rows,
+            Self::There(residents) => residents.rows(),
+        }
+    }
+}
+
 fn run_block<T: Target>(
     target: &mut T,
     plan: &Plan,
@@ -405,16 +541,7 @@ fn run_block<T: Target>(
     const REPORT: usize = 64;
     let (n_rows, d) = ensemble.anchors.dim();
     let Schedule { n_draws, .. } = plan.schedule;
-    let mut state = State::new(ensemble.anchors, plan.seed, ensemble.rows);
-    if let Some(starts) = ensemble.starts {
-        state = state.starting_at(starts);
-    }
-    if let Some(scale) = ensemble.scale {
-        state = state.with_scale(scale);
-    }
-    if let Some(radius) = plan.radius {
-        state = state.within(radius);
-    }
+    let mut walkers = Walkers::new(target, plan, ensemble);
     let streams: Vec<u64> = ensemble.rows.iter().map(|row| row.stream).collect();
     let mut batches = Minibatches::new(
         plan.seed,
@@ -429,47 +556,35 @@ fn run_block<T: Target>(
     let cube = |n_values: usize| Array3::zeros((n_rows, n_draws, n_values));
     let mut positions = plan.keep_positions.then(|| cube(d));
     let mut observed = ensemble.observable.map(|o| (o, cube(o.n_values)));
-    let is_sgld = plan.kernel == Kernel::Sgld;
-    let mut before = Array2::zeros(if is_sgld { (n_rows, d) } else { (0, 0) });
+    let mut seen = Seen::of(n_rows);
     let mut step_bias = vec![0.0; n_rows];
     let last = plan.schedule.n_steps();
     for step in 0..=last {
         let draw = plan.schedule.draw(step);
         if let Some(k) = draw {
-            if is_sgld {
-                before.assign(&state.rows);
-            }
-            for (i, distance) in distance.row_mut(k).iter_mut().enumerate() {
-                let pairs = state.rows.row(i).into_iter().zip(state.anchor.row(i));
-                *distance = pairs.map(|(w, a)| (w - a) * (w - a)).sum::<f64>().sqrt();
-            }
+            walkers.distances(contiguous(&mut distance, k));
             if let Some(positions) = &mut positions {
-                positions.index_axis_mut(Axis(1), k).assign(&state.rows);
+                positions.index_axis_mut(Axis(1), k).assign(&walkers.rows());
             }
             if let Some((observable, values)) = &mut observed {
-                (observable.observe)(target, state.rows.view(), values.index_axis_mut(Axis(1), k));
+                let values = values.index_axis_mut(Axis(1), k);
+                (observable.observe)(target, walkers.rows().view(), values);
             }
             if !batches.is_full() || step == last {
-                target.loss(
-                    state.rows.view(),
-                    loss.row_mut(k).as_slice_mut().expect("rows are contiguous"),
-                );
+                walkers.losses(target, contiguous(&mut loss, k));
             }
         }
         if step == last {
             break;
         }
-        plan.kernel
-            .step(target, batches.at(step as u64), &mut state);
-        if let Some(k) = draw.filter(|_| batches.is_full()) {
-            loss.row_mut(k)
-                .as_slice_mut()
-                .expect("rows are contiguous")
-                .copy_from_slice(&state.loss);
-        }
-        if is_sgld && draw.is_some() {
-            for (i, sum) in step_bias.iter_mut().enumerate() {
-                *sum += excess(&state, &before, i);
+        let batch = batches.at(step as u64);
+        walkers.step(target, batch, step, draw.map(|_| &mut seen));
+        if let Some(k) = draw {
+            if batches.is_full() {
+                contiguous(&mut loss, k).copy_from_slice(&seen.loss);
+            }
+            for (sum, excess) in step_bias.iter_mut().zip(&seen.excess) {
+                *sum += excess;
             }
         }
         if (step + 1) % REPORT == 0 {
@@ -486,17 +601,21 @@ fn run_block<T: Target>(
         distance: row_major(distance),
         positions,
         observed: observed.map(|(_, values)| values),
-        step_bias: is_sgld.then_some(step_bias),
-        acceptance: plan.kernel.is_metropolis().then(|| {
-            // a chain of no step has proposed nothing
-            state.acceptance().unwrap_or_else(|| vec![f64::NAN; n_rows])
-        }),
-        last: state.rows,
+        step_bias: (plan.kernel == Kernel::Sgld).then_some(step_bias),
+        acceptance: (plan.kernel.is_metropolis()).then(|| walkers.acceptance(n_rows)),
+        last: walkers.into_rows(),
     }
 }
 
+/// The values of draw `k`.
+fn contiguous(of: &mut Array2<f64>, k: usize) -> &mut [f64] {
+    let n_rows = of.ncols();
+    let all = of.as_slice_mut().expect("standard layout");
+    &mut all[k * n_rows..][..n_rows]
+}
+
 /// `(ε/8) Σ s² nβ g (nβ g + γ (w - w*))` of row `i` at `before`, the gradient of the step that left it.
-fn excess(state: &State, before: &Array2<f64>, i: usize) -> f64 {
+fn excess_of(state: &State, before: &Array2<f64>, i: usize) -> f64 {
     let law = &state.dynamics[i];
     let (nbeta, gamma) = (law.nbeta(), law.gamma());
     let (mut sum, mut at) = (0.0, 0);

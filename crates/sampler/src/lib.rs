@@ -5,8 +5,8 @@
 //! splits them over threads, and [`Llc`] turns the losses of the draws into an estimate with its standard error. A row's
 //! numbers depend on its own address (seed, stream) alone.
 //!
-//! Parameters are `f64` in every engine: a tensor target sees a copy in its own precision, and steps far below `f32`'s
-//! resolution still add up.
+//! Parameters are `f64` on the host: a tensor target sees a copy in its own precision, and steps far below `f32`'s
+//! resolution still add up. A target that computes on a GPU may keep rows there ([`Residence`]), as distances from their anchors.
 //!
 //! Never here: burn, files, clocks, a global random number generator.
 
@@ -32,6 +32,7 @@ mod path;
 mod plateau;
 mod populations;
 mod quadratic_prediction;
+mod resident;
 mod restricted;
 mod sampling;
 mod scaling;
@@ -68,6 +69,7 @@ pub use populations::{Cooled, PopulationError, Populations, populations};
 pub use quadratic_prediction::{
     QuadraticPrediction, QuadraticPredictionError, quadratic_chain_mean,
 };
+pub use resident::{Arrival, Residence, Residents, Seen};
 pub use restricted::Restricted;
 pub use sampling::{Sampling, SamplingError};
 pub use scaling::{Scaling, ScalingError, ScalingRequest, estimate_scaling};

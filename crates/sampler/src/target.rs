@@ -5,6 +5,7 @@ use std::ops::Range;
 use ndarray::{Array3, ArrayView2, ArrayViewMut2};
 
 use crate::hessian::hessian_vectors_by_differences;
+use crate::resident::Residence;
 
 /// The samples over which a loss is the mean.
 #[derive(Debug, Clone, Copy)]
@@ -56,6 +57,11 @@ pub trait Target {
     /// what else moves with it stay in a core's cache.
     fn n_rows_at_once(&self) -> usize {
         usize::MAX
+    }
+
+    /// Where it keeps rows itself, if it computes in a place of its own: chains of SGLD are moved there. None unless a target overrides this.
+    fn residence(&self) -> Option<&dyn Residence> {
+        None
     }
 
     /// `H(w) v` for every row, with `H` the matrix of second derivatives of the mean loss over all samples.

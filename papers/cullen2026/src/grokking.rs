@@ -11,8 +11,9 @@ use slt_sampler::targets::QuadraticNetwork;
 use slt_sampler::{Harmonic, Llc, Probes, SpectralSum, Spectrum, Target};
 use slt_stats::Estimate;
 
-use crate::ensemble::{Stored, accuracies, chains, losses};
+use crate::ensemble::{Stored, accuracies, losses};
 use crate::measured::column;
+use crate::place::Place;
 use crate::settings::Grokking;
 use crate::task::mean_and_sd;
 
@@ -39,16 +40,23 @@ struct Config<'a> {
     seed: u64,
 }
 
-pub fn run(store: &Store, settings: &Grokking) -> anyhow::Result<Vec<Outcome>> {
+pub fn run(store: &Store, place: &Place, settings: &Grokking) -> anyhow::Result<Vec<Outcome>> {
     let cell = |seed| {
         let config = Config { settings, seed };
-        let compute = || compute(store, settings, seed);
-        Ok(store.cell("grokking", &config, "host", compute)?.result)
+        let compute = || compute(store, place, settings, seed);
+        Ok(store
+            .cell("grokking", &config, place.name(), compute)?
+            .result)
     };
     (0..settings.n_seeds).map(cell).collect()
 }
 
-fn compute(store: &Store, settings: &Grokking, seed: u64) -> anyhow::Result<Outcome> {
+fn compute(
+    store: &Store,
+    place: &Place,
+    settings: &Grokking,
+    seed: u64,
+) -> anyhow::Result<Outcome> {
     let mut targets = settings.task.targets()?;
     let target = targets[0].clone();
     let steps = settings.plan.checkpoint_steps();
@@ -59,7 +67,7 @@ fn compute(store: &Store, settings: &Grokking, seed: u64) -> anyhow::Result<Outc
     let chosen: Vec<usize> = (0..steps.len()).step_by(settings.estimate_every).collect();
     let anchors = rows.select(ArrayAxis(0), &chosen);
     let dynamics = settings.sampling.dynamics(settings.nbeta)?;
-    let found = chains(
+    let found = place.chains(
         &format!("chains of seed {seed}"),
         &target,
         anchors.view(),

@@ -8,8 +8,8 @@ use slt_report::{
 };
 use slt_sampler::{Dynamics, Llc, QuadraticPrediction, Spectrum, quadratic_chain_mean};
 
-use crate::ensemble::chains;
 use crate::grokking::checkpoints;
+use crate::place::Place;
 use crate::settings::{Grokking, Heat};
 
 /// What is recorded; cells with γ running faster than ε, none where the chain diverged or the step is too large.
@@ -28,7 +28,12 @@ struct Config<'a> {
     nbeta: f64,
 }
 
-pub fn run(store: &Store, settings: &Heat, network: &Grokking) -> anyhow::Result<Outcome> {
+pub fn run(
+    store: &Store,
+    place: &Place,
+    settings: &Heat,
+    network: &Grokking,
+) -> anyhow::Result<Outcome> {
     let config = Config {
         settings,
         network: (
@@ -39,11 +44,16 @@ pub fn run(store: &Store, settings: &Heat, network: &Grokking) -> anyhow::Result
         ),
         nbeta: network.nbeta,
     };
-    let compute = || compute(store, settings, network);
-    Ok(store.cell("heat", &config, "host", compute)?.result)
+    let compute = || compute(store, place, settings, network);
+    Ok(store.cell("heat", &config, place.name(), compute)?.result)
 }
 
-fn compute(store: &Store, settings: &Heat, network: &Grokking) -> anyhow::Result<Outcome> {
+fn compute(
+    store: &Store,
+    place: &Place,
+    settings: &Heat,
+    network: &Grokking,
+) -> anyhow::Result<Outcome> {
     let [mut target, _] = network.task.targets()?;
     let rows = checkpoints(store, network, &target, 0)?;
     let w = rows.row(rows.nrows() - 1);
@@ -51,7 +61,7 @@ fn compute(store: &Store, settings: &Heat, network: &Grokking) -> anyhow::Result
     let cells = Dynamics::grid(&settings.step_sizes, &settings.gammas, &[nbeta])?;
     let anchors = rows.slice(s![-1.., ..]);
     let anchors = anchors.broadcast((cells.len(), w.len())).context("rows")?;
-    let found = chains("heat map", &target, anchors, &cells, &settings.sampling, 0)?;
+    let found = place.chains("heat map", &target, anchors, &cells, &settings.sampling, 0)?;
     let schedule = settings.sampling.plan(network.task.n_train())?.schedule;
     let spectrum = Spectrum::of(&mut target, w, &settings.probes)?;
     let mean = |llc: &Llc| (llc.n_diverged == 0 && llc.mean.is_finite()).then_some(llc.mean);

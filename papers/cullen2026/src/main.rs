@@ -7,6 +7,7 @@ mod grokking;
 mod heat;
 mod measured;
 mod memorising;
+mod place;
 mod regimes;
 mod settings;
 mod severity;
@@ -23,6 +24,7 @@ use std::process::ExitCode;
 use slt_report::{Args, Findings, Paper, Store};
 use slt_training::Checkpoint;
 
+use place::Place;
 use settings::Settings;
 
 #[global_allocator]
@@ -41,20 +43,19 @@ fn main() -> ExitCode {
     PAPER.run(check, experiments)
 }
 
-/// All of it runs on the host, whatever the device: the target has an analytic gradient.
-fn check(settings: &Settings, args: &Args) -> anyhow::Result<()> {
+fn check(settings: &Settings, args: &Args) -> anyhow::Result<Place> {
     settings.check()?;
-    Ok(args.check_host_only()?)
+    Place::open(&args.device)
 }
 
-fn experiments(store: &Store, settings: &Settings, (): ()) -> anyhow::Result<Findings> {
+fn experiments(store: &Store, settings: &Settings, place: Place) -> anyhow::Result<Findings> {
     Checkpoint::check_all(&store.checkpoints())?;
 
     // side by side: what needs the networks of the grokking figure, and the rest; either leaves cores idle at times
     let of_grokking = || {
-        let grokking = grokking::run(store, &settings.grokking)?;
-        let heat = heat::run(store, &settings.heat, &settings.grokking)?;
-        let memorising = memorising::run(store, &settings.memorising, &settings.grokking)?;
+        let grokking = grokking::run(store, &place, &settings.grokking)?;
+        let heat = heat::run(store, &place, &settings.heat, &settings.grokking)?;
+        let memorising = memorising::run(store, &place, &settings.memorising, &settings.grokking)?;
         let solutions =
             solutions::run(store, &settings.solutions, &settings.grokking, &memorising)?;
         let transformer = transformer::run(store, &settings.transformer)?;
@@ -62,9 +63,9 @@ fn experiments(store: &Store, settings: &Settings, (): ()) -> anyhow::Result<Fin
     };
     let others = || {
         let theorems = theorems::run(store, &settings.theorems)?;
-        let sizes = sizes::run(store, &settings.sizes)?;
-        let severity = severity::run(store, &settings.severity)?;
-        let variations = variations::run(store, &settings.variations)?;
+        let sizes = sizes::run(store, &place, &settings.sizes)?;
+        let severity = severity::run(store, &place, &settings.severity)?;
+        let variations = variations::run(store, &place, &settings.variations)?;
         let toys = toys::run(store, &settings.toys)?;
         let regimes = regimes::run(store, &settings.regimes)?;
         anyhow::Ok((theorems, sizes, severity, variations, toys, regimes))

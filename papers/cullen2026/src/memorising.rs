@@ -14,8 +14,9 @@ use slt_stats::{Estimate, EstimateError};
 use slt_theory::{LearningCoefficient, ModularAddition, ModularLoss, Phase, critical_n};
 use slt_training::{TrainPlan, Training};
 
-use crate::ensemble::{chains, train_in_memory};
+use crate::ensemble::train_in_memory;
 use crate::grokking::checkpoints;
+use crate::place::Place;
 use crate::settings::{Grokking, Memorising};
 use crate::task::counted;
 
@@ -66,12 +67,15 @@ struct Config<'a> {
 /// The solutions of every seed, in the order above.
 pub fn run(
     store: &Store,
+    place: &Place,
     settings: &Memorising,
     network: &Grokking,
 ) -> anyhow::Result<Vec<Vec<Outcome>>> {
     let config = Config { settings, network };
-    let compute = || compute(store, settings, network);
-    Ok(store.cell("memorising", &config, "host", compute)?.result)
+    let compute = || compute(store, place, settings, network);
+    Ok(store
+        .cell("memorising", &config, place.name(), compute)?
+        .result)
 }
 
 /// Weights, and when they were met.
@@ -117,6 +121,7 @@ fn loss(target: &mut QuadraticNetwork, weights: ArrayView1<f64>) -> f64 {
 
 fn compute(
     store: &Store,
+    place: &Place,
     settings: &Memorising,
     network: &Grokking,
 ) -> anyhow::Result<Vec<Vec<Outcome>>> {
@@ -156,6 +161,7 @@ fn compute(
             _ => &target,
         };
         let measured = measure(
+            place,
             settings,
             network,
             solution,
@@ -200,7 +206,12 @@ fn trained_on(
 }
 
 /// Estimates and second orders at the weights of all seeds; `kind` sets their random numbers apart.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "each is one thing, and all are needed"
+)]
 fn measure(
+    place: &Place,
     settings: &Memorising,
     network: &Grokking,
     solution: Solution,
@@ -215,7 +226,7 @@ fn measure(
     let weights: Vec<_> = found.iter().map(|f| f.weights.view()).collect();
     let all: Vec<_> = weights.iter().flat_map(|&w| vec![w; n_gammas]).collect();
     let anchors = stack(ArrayAxis(0), &all)?;
-    let found_llcs = chains(
+    let found_llcs = place.chains(
         &format!("chains, {}", solution.name()),
         target,
         anchors.view(),

@@ -9,7 +9,8 @@ use slt_sampler::Llc;
 use slt_stats::rank_correlation;
 use slt_training::Training;
 
-use crate::ensemble::{Course, EarlyStop, chains, kept, until_learnt};
+use crate::ensemble::{Course, EarlyStop, kept, until_learnt};
+use crate::place::Place;
 use crate::settings::Severity;
 
 /// Steps of the paper's training, if nothing stops it.
@@ -39,7 +40,7 @@ struct Config<'a> {
 /// All runs, by weight decay.
 pub type Outcome = Vec<(f64, Vec<Run>)>;
 
-pub fn run(store: &Store, settings: &Severity) -> anyhow::Result<Outcome> {
+pub fn run(store: &Store, place: &Place, settings: &Severity) -> anyhow::Result<Outcome> {
     let cell = |weight_decay: &f64| {
         // a cell is one weight decay, whichever others there are
         let own = Severity {
@@ -50,15 +51,17 @@ pub fn run(store: &Store, settings: &Severity) -> anyhow::Result<Outcome> {
             settings: own,
             weight_decay,
         };
-        let compute = || compute(settings, *weight_decay);
-        let runs = store.cell("severity", &config, "host", compute)?.result;
+        let compute = || compute(place, settings, *weight_decay);
+        let runs = store
+            .cell("severity", &config, place.name(), compute)?
+            .result;
         Ok((*weight_decay, runs))
     };
     settings.weight_decays.iter().map(cell).collect()
 }
 
 /// All learning rates and seeds are rows of one ensemble; a row that has learnt for long enough leaves it.
-fn compute(settings: &Severity, weight_decay: f64) -> anyhow::Result<Vec<Run>> {
+fn compute(place: &Place, settings: &Severity, weight_decay: f64) -> anyhow::Result<Vec<Run>> {
     let mut targets = settings.task.targets()?;
     let target = targets[0].clone();
     let rates = &settings.learning_rates;
@@ -83,7 +86,7 @@ fn compute(settings: &Severity, weight_decay: f64) -> anyhow::Result<Vec<Run>> {
     let weights = kept(&courses)?;
     let dynamics = vec![settings.sampling.dynamics(settings.nbeta)?; weights.nrows()];
     let sampling = &settings.sampling;
-    let found = chains("chains", &target, weights.view(), &dynamics, sampling, 0)?;
+    let found = place.chains("chains", &target, weights.view(), &dynamics, sampling, 0)?;
     let mut llcs = found.all()?.into_iter();
     let run = |(course, &(learning_rate, seed)): (Course, &(f64, u64))| Run {
         learning_rate,

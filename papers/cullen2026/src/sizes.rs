@@ -12,7 +12,8 @@ use slt_sampler::{Harmonic, Llc};
 use slt_stats::least_squares;
 use slt_theory::quadratic_theorems::corollary_5_4_v3;
 
-use crate::ensemble::{Stored, accuracies, chains};
+use crate::ensemble::{Stored, accuracies};
+use crate::place::Place;
 use crate::settings::Sizes;
 
 /// The paper's slopes over p, by K, and over K, by p (v1, figures 1 and 2).
@@ -44,7 +45,7 @@ struct Config<'a> {
     n_seeds: u64,
 }
 
-pub fn run(store: &Store, settings: &Sizes) -> anyhow::Result<Vec<Outcome>> {
+pub fn run(store: &Store, place: &Place, settings: &Sizes) -> anyhow::Result<Vec<Outcome>> {
     let cell = |size| {
         let config = Config {
             settings: (
@@ -56,13 +57,18 @@ pub fn run(store: &Store, settings: &Sizes) -> anyhow::Result<Vec<Outcome>> {
             task: settings.task(size),
             n_seeds: settings.n_seeds,
         };
-        let compute = || compute(store, settings, size);
-        Ok(store.cell("sizes", &config, "host", compute)?.result)
+        let compute = || compute(store, place, settings, size);
+        Ok(store.cell("sizes", &config, place.name(), compute)?.result)
     };
     together(settings.all(), cell)
 }
 
-fn compute(store: &Store, settings: &Sizes, size: (usize, usize)) -> anyhow::Result<Outcome> {
+fn compute(
+    store: &Store,
+    place: &Place,
+    settings: &Sizes,
+    size: (usize, usize),
+) -> anyhow::Result<Outcome> {
     let task = settings.task(size);
     let mut targets = task.targets()?;
     let seeds: Vec<u64> = (0..settings.n_seeds).collect();
@@ -78,7 +84,7 @@ fn compute(store: &Store, settings: &Sizes, size: (usize, usize)) -> anyhow::Res
     let label = format!("chains of p = {}, K = {}", size.0, size.1);
     let each = vec![dynamics; anchors.nrows()];
     let sampling = &settings.sampling;
-    let found = chains(&label, &targets[0], anchors.view(), &each, sampling, 0)?;
+    let found = place.chains(&label, &targets[0], anchors.view(), &each, sampling, 0)?;
     let mut llcs = found.all()?;
     let w = anchors.row(0);
     let schedule = sampling.plan(task.n_train())?.schedule;

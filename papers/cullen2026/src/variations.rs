@@ -8,7 +8,8 @@ use slt_report::{
 use slt_sampler::Llc;
 use slt_training::{Optimiser, TrainPlan, Training};
 
-use crate::ensemble::{Due, EarlyStop, chain_error, chains, kept, rates, until_learnt};
+use crate::ensemble::{Due, EarlyStop, chain_error, kept, rates, until_learnt};
+use crate::place::Place;
 use crate::settings::Variations;
 use crate::task::Task;
 
@@ -44,7 +45,11 @@ struct Config<'a> {
 }
 
 /// Those of every figure.
-pub fn run(store: &Store, settings: &Variations) -> anyhow::Result<[Vec<Outcome>; 4]> {
+pub fn run(
+    store: &Store,
+    place: &Place,
+    settings: &Variations,
+) -> anyhow::Result<[Vec<Outcome>; 4]> {
     let groups = settings.groups()?;
     // the one that is varied is in several groups
     let mut all: Vec<(Task, TrainPlan)> = Vec::new();
@@ -61,8 +66,10 @@ pub fn run(store: &Store, settings: &Variations) -> anyhow::Result<[Vec<Outcome>
             stop: (settings.stop_accuracy, settings.stop_after),
             sampling: (settings.estimate_growth, settings.nbeta, &settings.sampling),
         };
-        let compute = || compute(settings, task, &plan);
-        Ok(store.cell("variations", &config, "host", compute)?.result)
+        let compute = || compute(place, settings, task, &plan);
+        Ok(store
+            .cell("variations", &config, place.name(), compute)?
+            .result)
     };
     let outcomes: Vec<Outcome> = together(all, cell)?;
     let of = |(task, plan): (Task, TrainPlan)| {
@@ -72,7 +79,12 @@ pub fn run(store: &Store, settings: &Variations) -> anyhow::Result<[Vec<Outcome>
     Ok(groups.map(|group| group.into_iter().filter_map(of).collect()))
 }
 
-fn compute(settings: &Variations, task: Task, plan: &TrainPlan) -> anyhow::Result<Outcome> {
+fn compute(
+    place: &Place,
+    settings: &Variations,
+    task: Task,
+    plan: &TrainPlan,
+) -> anyhow::Result<Outcome> {
     let mut targets = task.targets()?;
     let target = targets[0].clone();
     let start = task.init(settings.init_seed, &[0]);
@@ -95,7 +107,7 @@ fn compute(settings: &Variations, task: Task, plan: &TrainPlan) -> anyhow::Resul
     let course = courses.remove(0);
     let dynamics = vec![settings.sampling.dynamics(settings.nbeta)?; weights.nrows()];
     let label = format!("chains of {name}");
-    let found = chains(
+    let found = place.chains(
         &label,
         &target,
         weights.view(),

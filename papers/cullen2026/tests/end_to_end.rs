@@ -96,7 +96,58 @@ fn bad_settings_and_arguments_are_refused_by_name() {
     program.refuse_settings("n_samples = 1000", "n_samples = 1", &["[toys]"]);
     program.refuse(&["--profile", "slow"], &["slow", "quick, paper"]);
     program.refuse(&["--device", "tpu"], &["tpu", "cpu, tch or cuda"]);
+    #[cfg(not(feature = "tch"))]
+    program.refuse(&["--device", "cuda"], &["cuda", "libtorch", "DEVICE=cuda"]);
     program.refuse(&["--report-only"], &["make reproduce"]);
+}
+
+/// Chains whose rows live in libtorch: all estimates are those of the host, up to the rounding of single precision.
+#[cfg(feature = "tch")]
+#[test]
+fn chains_on_a_device_are_those_of_the_host() {
+    use serde_json::Value;
+
+    fn means(value: &Value, found: &mut Vec<f64>) {
+        match value {
+            Value::Object(fields) => {
+                found.extend(fields.get("mean").and_then(Value::as_f64));
+                fields.values().for_each(|value| means(value, found));
+            }
+            Value::Array(values) => values.iter().for_each(|value| means(value, found)),
+            _ => {}
+        }
+    }
+
+    let program = program();
+    program.succeed(&RUN);
+    program.succeed(&[&RUN[..], &["--device", "tch"]].concat());
+    let records = program.records();
+    let on = |device: &str| {
+        let of = move |record: &&Value| record["device"] == device;
+        records.values().filter(of).collect::<Vec<_>>()
+    };
+    let mut n_compared = 0;
+    for tch in on("tch") {
+        let same = |host: &&&Value| {
+            host["experiment"] == tch["experiment"] && host["config"] == tch["config"]
+        };
+        let hosts = on("host");
+        let host = hosts.iter().find(same).expect("the host's");
+        let [mut a, mut b] = [Vec::new(), Vec::new()];
+        means(&host["result"], &mut a);
+        means(&tch["result"], &mut b);
+        assert_eq!(a.len(), b.len());
+        for (a, b) in a.iter().zip(&b) {
+            let experiment = &tch["experiment"];
+            // an estimate is a difference of nβL, of some ten nats
+            assert!(
+                (a - b).abs() <= 1e-5 * (1.0 + a.abs()),
+                "{experiment}: {a} and {b}"
+            );
+            n_compared += 1;
+        }
+    }
+    assert!(n_compared > 30, "{n_compared} estimates");
 }
 
 /// Killed again and again, each time a little later, until a run ends: the records are those of a run that was never killed.

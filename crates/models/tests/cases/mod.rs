@@ -6,7 +6,11 @@ use slt_models::{
     Activation, DeviceKind, EmbeddingMlp, Inputs, Loss, Mlp, Network, NetworkTarget, Polynomial,
     Precision, QuadraticNetwork, TiedAutoencoder, Transformer,
 };
-use slt_sampler::{Batch, Target};
+use slt_sampler::chains::run;
+use slt_sampler::{
+    Arrival, Batch, Draws, Dynamics, Ensemble, Kernel, Plan, Residence, Residents, Row as Chain,
+    Schedule, Target,
+};
 
 /// An initial law, from PyTorch's documentation.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -52,6 +56,116 @@ pub fn evaluate(
     let (mut loss, mut grad) = (vec![f64::NAN; rows.nrows()], Array2::zeros(rows.dim()));
     target.loss_and_grad(rows.view(), batch, grad.view_mut(), &mut loss);
     (loss, grad)
+}
+
+/// Three chains of SGLD with settings of their own, that start off their anchors; one parameter does not move.
+pub fn drawn<T>(target: &T, network: &Network, batch_size: Option<usize>) -> Draws
+where
+    T: Target + Clone + Send + Sync,
+{
+    let streams = [3, 4, 1 << 40];
+    let anchors = network.init(5, &streams);
+    let starts = &anchors + &(network.init(6, &streams) * 0.1);
+    let mut scale = Array2::from_shape_fn(anchors.dim(), |(i, j)| 1.0 + ((i + j) % 3) as f64 / 2.0);
+    scale.column_mut(1).fill(0.0);
+    let rows: Vec<Chain> = (1..4)
+        .zip(streams)
+        .map(|(k, stream)| {
+            let k = f64::from(k);
+            let law = Dynamics::new(1e-4 * k, 30.0 / k, 10.0 * k).expect("valid");
+            let dynamics = law.with_temperature(k).expect("valid");
+            Chain { stream, dynamics }
+        })
+        .collect();
+    let plan = Plan {
+        kernel: Kernel::Sgld,
+        schedule: Schedule {
+            burn_in: 20,
+            n_draws: 31,
+            thin: 6,
+        },
+        batch_size,
+        radius: None,
+        seed: 7,
+        keep_positions: true,
+        n_threads: 2,
+        block: 2,
+    };
+    let ensemble = Ensemble {
+        starts: Some(starts.view()),
+        scale: Some(scale.view()),
+        ..Ensemble::new(anchors.view(), &rows)
+    };
+    run(target, &plan, &ensemble, &|_| ()).expect("valid")
+}
+
+/// All numbers of the draws agree, relative to the largest of their kind.
+pub fn assert_alike(a: &Draws, b: &Draws, tolerance: f64, name: &str) {
+    let bias = |draws: &Draws| {
+        let bias = draws.step_bias.clone().expect("SGLD");
+        Array2::from_shape_vec((1, bias.len()), bias).expect("a row")
+    };
+    let flat = |draws: &Draws| {
+        let positions = draws.positions.clone().expect("kept");
+        let shape = (positions.len(), 1);
+        positions.into_shape_with_order(shape).expect("all of them")
+    };
+    for (what, a, b) in [
+        ("losses", a.loss.clone(), b.loss.clone()),
+        ("distances", a.distance.clone(), b.distance.clone()),
+        ("positions", flat(a), flat(b)),
+        ("last rows", a.last.clone(), b.last.clone()),
+        ("biases", bias(a), bias(b)),
+    ] {
+        let distance = largest(&(&a - &b)) / largest(&a);
+        assert!(
+            distance < tolerance,
+            "{name}: {what} differ by {distance:e}"
+        );
+    }
+}
+
+/// A target whose rows live on its device, two at a time, even where that is burn's own CPU backend.
+#[derive(Clone)]
+pub struct Resident(pub NetworkTarget);
+
+impl Target for Resident {
+    fn n_params(&self) -> usize {
+        self.0.n_params()
+    }
+
+    fn n_samples(&self) -> usize {
+        self.0.n_samples()
+    }
+
+    fn loss_and_grad(
+        &mut self,
+        _: ndarray::ArrayView2<f64>,
+        _: Batch,
+        _: ndarray::ArrayViewMut2<f64>,
+        _: &mut [f64],
+    ) {
+        panic!("no gradient is wanted on the host");
+    }
+
+    fn loss(&mut self, rows: ndarray::ArrayView2<f64>, loss: &mut [f64]) {
+        self.0.loss(rows, loss);
+    }
+
+    fn residence(&self) -> Option<&dyn Residence> {
+        Some(self)
+    }
+}
+
+impl Residence for Resident {
+    fn capacity(&self) -> usize {
+        assert!(self.0.capacity() > 3, "a device has room for tiny networks");
+        2
+    }
+
+    fn take_in(&self, arrival: &Arrival) -> Box<dyn Residents> {
+        self.0.take_in(arrival)
+    }
 }
 
 pub fn largest(a: &Array2<f64>) -> f64 {

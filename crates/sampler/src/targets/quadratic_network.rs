@@ -216,6 +216,29 @@ impl QuadraticNetwork {
         }
     }
 
+    /// Hidden units.
+    pub fn n_hidden(&self) -> usize {
+        self.shape().n_hidden
+    }
+
+    /// Whether errors are taken from their mean over the samples.
+    pub fn is_centred(&self) -> bool {
+        match &self.0 {
+            Precision::Single(network) => network.centred,
+            Precision::Double(network) => network.centred,
+        }
+    }
+
+    /// Pairs and outputs of a network on pairs, from which another engine can make the same; None for other inputs.
+    ///
+    /// Shapes: outputs: `[n, n_outputs]`.
+    pub fn pairs_and_outputs(&self) -> Option<(&[[u32; 2]], Array2<f64>)> {
+        match &self.0 {
+            Precision::Single(network) => network.samples.pairs_and_outputs(),
+            Precision::Double(network) => network.samples.pairs_and_outputs(),
+        }
+    }
+
     /// The share of samples whose largest output is the one that should be, of every row.
     pub fn accuracy(&mut self, rows: ArrayView2<f64>) -> Vec<f64> {
         let of = |w: ArrayView1<f64>| {
@@ -255,6 +278,17 @@ struct Samples<T> {
     inputs: Inputs<T>,
     /// `[n, n_outputs]`.
     outputs: Vec<T>,
+}
+
+impl<T: Real> Samples<T> {
+    fn pairs_and_outputs(&self) -> Option<(&[[u32; 2]], Array2<f64>)> {
+        let Inputs::Pairs(pairs) = &self.inputs else {
+            return None;
+        };
+        let n_outputs = self.outputs.len() / pairs.len();
+        let at = |(i, c): (usize, usize)| self.outputs[i * n_outputs + c].to_f64();
+        Some((pairs, Array2::from_shape_fn((pairs.len(), n_outputs), at)))
+    }
 }
 
 #[derive(Debug, Clone)]
