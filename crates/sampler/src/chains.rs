@@ -125,6 +125,8 @@ pub struct Draws {
     /// What the finite step and the noise of the minibatches add to each row's `nβ E L`, to first order, `[n_rows]`: the mean
     /// over draws of `(ε/8) Σ s² nβ g (nβ g + γ (w - w*))` with the gradients `g` of the steps; see [`run`]. For SGLD alone.
     pub step_bias: Option<Vec<f64>>,
+    /// Mean over draws of the loss over the minibatch of the step that left them, `[n_rows]`, where chains run on minibatches. Units: nats.
+    pub batch_loss: Option<Vec<f64>>,
     /// Accepted share of each row's proposals, `[n_rows]`, for kernels with a Metropolis test.
     pub acceptance: Option<Vec<f64>>,
 }
@@ -250,6 +252,7 @@ pub fn run<T: Target + Clone + Send + Sync>(
         observed: ensemble.observable.map(|o| cube(o.n_values)),
         last: Array2::zeros((n_rows, d)),
         step_bias: (plan.kernel == Kernel::Sgld).then(|| vec![0.0; n_rows]),
+        batch_loss: is_on_minibatches(plan, target).then(|| vec![0.0; n_rows]),
         acceptance: plan.kernel.is_metropolis().then(|| vec![0.0; n_rows]),
     };
     let residence = target
@@ -289,6 +292,7 @@ pub fn run<T: Target + Clone + Send + Sync>(
                         positions,
                         observed,
                         step_bias,
+                        batch_loss,
                         acceptance,
                         ..
                     } = &mut **all;
@@ -300,6 +304,7 @@ pub fn run<T: Target + Clone + Send + Sync>(
                     }
                     for (all, block) in [
                         (step_bias, &block.step_bias),
+                        (batch_loss, &block.batch_loss),
                         (acceptance, &block.acceptance),
                     ] {
                         if let (Some(all), Some(block)) = (all, block) {
@@ -400,6 +405,11 @@ fn check<T: Target + Clone>(
         }
     }
     Ok(())
+}
+
+fn is_on_minibatches(plan: &Plan, target: &impl Target) -> bool {
+    plan.batch_size
+        .is_some_and(|size| size < target.n_samples())
 }
 
 /// Whether these chains can be moved where a target keeps rows itself: SGLD without a box.
@@ -557,7 +567,7 @@ fn run_block<T: Target>(
     let mut positions = plan.keep_positions.then(|| cube(d));
     let mut observed = ensemble.observable.map(|o| (o, cube(o.n_values)));
     let mut seen = Seen::of(n_rows);
-    let mut step_bias = vec![0.0; n_rows];
+    let (mut step_bias, mut batch_loss) = (vec![0.0; n_rows], vec![0.0; n_rows]);
     let last = plan.schedule.n_steps();
     for step in 0..=last {
         let draw = plan.schedule.draw(step);
@@ -583,8 +593,12 @@ fn run_block<T: Target>(
             if batches.is_full() {
                 contiguous(&mut loss, k).copy_from_slice(&seen.loss);
             }
-            for (sum, excess) in step_bias.iter_mut().zip(&seen.excess) {
-                *sum += excess;
+            let sums = [
+                (&mut step_bias, &seen.excess),
+                (&mut batch_loss, &seen.loss),
+            ];
+            for (sums, of) in sums {
+                sums.iter_mut().zip(of).for_each(|(sum, of)| *sum += of);
             }
         }
         if (step + 1) % REPORT == 0 {
@@ -594,7 +608,9 @@ fn run_block<T: Target>(
     progress((last % REPORT * n_rows) as u64);
     // the last draw is not left by a step
     let n_left = (n_draws - 1) as f64;
-    step_bias.iter_mut().for_each(|sum| *sum /= n_left);
+    for sum in step_bias.iter_mut().chain(&mut batch_loss) {
+        *sum /= n_left;
+    }
     let row_major = |a: Array2<f64>| a.reversed_axes().as_standard_layout().into_owned();
     Draws {
         loss: row_major(loss),
@@ -602,6 +618,7 @@ fn run_block<T: Target>(
         positions,
         observed: observed.map(|(_, values)| values),
         step_bias: (plan.kernel == Kernel::Sgld).then_some(step_bias),
+        batch_loss: is_on_minibatches(plan, target).then_some(batch_loss),
         acceptance: (plan.kernel.is_metropolis()).then(|| walkers.acceptance(n_rows)),
         last: walkers.into_rows(),
     }
@@ -658,6 +675,30 @@ mod tests {
             keep_positions: true,
             n_threads: 1,
             block: 7,
+        }
+    }
+
+    /// The losses that the steps themselves met, step by step.
+    #[test]
+    fn losses_over_minibatches() {
+        let plan = plan();
+        let (mut target, streams) = (target(), [3, 4, 5, 6, 7, 8, 9]);
+        let mut state = State::new(anchors().view(), plan.seed, &rows());
+        let (purpose, n) = (Purpose::SamplingBatches, target.n_samples());
+        let mut batches = Minibatches::new(plan.seed, purpose, &streams, n, plan.batch_size);
+        let mut sums = [0.0; 7];
+        for step in 0..29 {
+            plan.kernel.step(&mut target, batches.at(step), &mut state);
+            if plan.schedule.draw(step as usize).is_some() {
+                sums.iter_mut()
+                    .zip(&state.loss)
+                    .for_each(|(sum, loss)| *sum += loss);
+            }
+        }
+        let expected = sums.map(|sum| sum / 8.0);
+        assert_eq!(of(&plan).batch_loss, Some(expected.to_vec()));
+        for batch_size in [None, Some(20)] {
+            assert_eq!(of(&Plan { batch_size, ..plan }).batch_loss, None);
         }
     }
 

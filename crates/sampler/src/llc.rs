@@ -115,6 +115,11 @@ pub struct Llc {
     pub drift: Option<f64>,
     /// What the finite step adds to `λ̂`, to first order; see [`Draws::step_bias`]. Where it is known.
     pub step_bias: Option<f64>,
+    /// `λ̂` with the losses over minibatches in place of those over all samples, which is what devinterp computes: for comparison with its numbers, where chains
+    /// run on minibatches. They go through the samples in shuffled passes, and later in a pass a minibatch is one that they have not followed for longer, so that its loss is higher. A centred loss is
+    /// lower by one over the size of the minibatch. (The difference is the mean over the draws that a step left, see [`Draws::batch_loss`].)
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by_batches: Option<f64>,
     /// `-d ln λ̂ / d ln γ = Cov(nβL, γ/2 |w - w*|²)/λ̂`: the part of the estimate that γ decides. Where distances are known.
     pub gamma_share: Option<f64>,
     /// `d ln λ̂ / d ln nβ = 1 - Var(nβL)/(T λ̂)` at temperature T: 0 on a plateau of inverse temperatures. With `gamma_share`.
@@ -175,6 +180,7 @@ impl Llc {
             share_below: scaled.iter().filter(|&&x| x < 0.0).count() as f64 / scaled.len() as f64,
             drift: drift(scaled.view())?,
             step_bias: None,
+            by_batches: None,
             gamma_share: None,
             nbeta_slope: None,
             distance: None,
@@ -207,6 +213,12 @@ impl Llc {
         let n_chains = whole.len() as f64;
         let of = |values: &Vec<f64>| whole.iter().map(|&i| values[i]).sum::<f64>() / n_chains;
         llc.step_bias = draws.step_bias.as_ref().map(of);
+        // at the draws that a step left: all but the last
+        let left = draws.loss.slice(s![.., ..-1]).mean_axis(Axis(1));
+        if let (Some(by_batches), Some(left)) = (&draws.batch_loss, left) {
+            let apart = of(by_batches) - of(&left.to_vec());
+            llc.by_batches = Some(llc.mean + dynamics.nbeta() * apart);
+        }
         // covariances within chains: the mean of a chain is not shared
         let (mut covariance, mut variance, mut distance) = (0.0, 0.0, 0.0);
         for &i in &whole {
@@ -482,6 +494,7 @@ mod tests {
             observed: None,
             last: Array2::zeros((n_rows, 1)),
             step_bias: Some(vec![step_bias; n_rows]),
+            batch_loss: Some((0..n_rows).map(|i| 1.5 + 0.01 * i as f64).collect()),
             acceptance: None,
         }
     }
@@ -500,6 +513,10 @@ mod tests {
         let same = Llc::from_losses(losses.slice(s![1..5, ..]), 1.5, 10.0).expect("an estimate");
         assert_eq!(llc.summary, same.summary);
         assert_eq!(llc.step_bias, Some(0.02));
+        // nβ times the mean of 0.01 to 0.04 over all draws but the last, which stays as it is
+        let last = losses.slice(s![1..5, -1]).mapv(|l| 10.0 * (l - 1.5)).sum() / 4.0;
+        let expected = 0.25 + (last - llc.mean) / 499.0;
+        assert!((llc.by_batches.expect("minibatches") - expected).abs() < 1e-9);
         // Cov(x²/2, x²/2)/E[x²/2] = 1
         let share = llc.gamma_share.expect("distances are known");
         assert!((share - 1.0).abs() < 0.2, "{share}");

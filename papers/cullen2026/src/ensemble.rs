@@ -255,6 +255,11 @@ pub fn chain_error(llcs: &[Llc]) -> f64 {
     (llcs.iter().map(squares).sum::<f64>() / freedom / n_chains).sqrt()
 }
 
+/// λ̂ as the authors have it: from the losses of the minibatches, where the chains run on any.
+pub fn as_published(llc: &Llc) -> f64 {
+    llc.by_batches.unwrap_or(llc.mean)
+}
+
 /// Learning rate and weight decay.
 pub fn rates(optimiser: Optimiser) -> (f64, f64) {
     match optimiser {

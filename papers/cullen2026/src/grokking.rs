@@ -11,7 +11,7 @@ use slt_sampler::targets::QuadraticNetwork;
 use slt_sampler::{Harmonic, Llc, Probes, SpectralSum, Spectrum, Target};
 use slt_stats::Estimate;
 
-use crate::ensemble::{Stored, accuracies, losses};
+use crate::ensemble::{Stored, accuracies, as_published, losses};
 use crate::measured::column;
 use crate::place::Place;
 use crate::settings::Grokking;
@@ -150,7 +150,7 @@ fn first_step(outcome: &Outcome, curve: &[f64], level: f64) -> Option<u64> {
 
 /// λ̂ of each seed at its estimates.
 fn means(outcome: &Outcome) -> Vec<f64> {
-    outcome.llcs.iter().map(|llc| llc.mean).collect()
+    outcome.llcs.iter().map(as_published).collect()
 }
 
 fn peak(outcome: &Outcome) -> (u64, f64) {
@@ -190,11 +190,15 @@ pub fn obtained(outcomes: &[Outcome]) -> anyhow::Result<Vec<Obtained>> {
     };
     let near = |value: Estimate, paper: f64| (value.mean / paper - 1.0).abs() < 0.1;
     let peaks: Vec<_> = outcomes.iter().map(peak).collect();
-    let last = |o: &Outcome| o.llcs.last().map_or(f64::NAN, |llc| llc.mean);
+    let last = |of: fn(&Llc) -> f64| move |o: &Outcome| o.llcs.last().map_or(f64::NAN, of);
     let over_seeds = |of: &dyn Fn(&Outcome) -> f64| {
         Estimate::from_replicates(&outcomes.iter().map(of).collect::<Vec<_>>())
     };
-    let (highest, end) = (over_seeds(&|o| peak(o).1)?, over_seeds(&last)?);
+    let (highest, end) = (
+        over_seeds(&|o| peak(o).1)?,
+        over_seeds(&last(as_published))?,
+    );
+    let by_pairs = over_seeds(&last(|llc| llc.mean))?;
     let at = |level: f64, which: usize| -> Vec<u64> {
         let of = |o: &Outcome| first_step(o, &o.accuracies[which], level);
         outcomes.iter().filter_map(of).collect()
@@ -216,7 +220,8 @@ pub fn obtained(outcomes: &[Outcome]) -> anyhow::Result<Vec<Obtained>> {
             peaks.iter().map(|p| p.0).collect::<Vec<_>>()
         )),
         row("llc-end", end, near(end, 4705.3), format!(
-            "as above. The untrained network has {:.0} ± {:.0}", start.mean, start.mcse
+            "as above. The untrained network has {:.0} ± {:.0}. With the losses over all pairs, λ̂ at the end is {:.0} ± {:.0}",
+            start.mean, start.mcse, by_pairs.mean, by_pairs.mcse
         )),
         onset("memorised", &memorised, n, memorised.iter().all(|&s| s <= 2000), "training accuracy 1"),
         onset(

@@ -101,9 +101,9 @@ where
 
 /// All numbers of the draws agree, relative to the largest of their kind.
 pub fn assert_alike(a: &Draws, b: &Draws, tolerance: f64, name: &str) {
-    let bias = |draws: &Draws| {
-        let bias = draws.step_bias.clone().expect("SGLD");
-        Array2::from_shape_vec((1, bias.len()), bias).expect("a row")
+    let row = |of: &Option<Vec<f64>>| {
+        Array2::from_shape_vec((1, 3), of.clone().unwrap_or_else(|| vec![1.0; 3]))
+            .expect("three chains")
     };
     let flat = |draws: &Draws| {
         let positions = draws.positions.clone().expect("kept");
@@ -115,7 +115,12 @@ pub fn assert_alike(a: &Draws, b: &Draws, tolerance: f64, name: &str) {
         ("distances", a.distance.clone(), b.distance.clone()),
         ("positions", flat(a), flat(b)),
         ("last rows", a.last.clone(), b.last.clone()),
-        ("biases", bias(a), bias(b)),
+        ("biases", row(&a.step_bias), row(&b.step_bias)),
+        (
+            "losses of minibatches",
+            row(&a.batch_loss),
+            row(&b.batch_loss),
+        ),
     ] {
         let distance = largest(&(&a - &b)) / largest(&a);
         assert!(
