@@ -8,7 +8,7 @@ use ndarray::{Array2, Array3, ArrayView2, ArrayViewMut2, Axis, CowArray, Ix2, s}
 use crate::dynamics::Row;
 use crate::kernel::{Kernel, KernelError};
 use crate::minibatch::Minibatches;
-use crate::resident::{Arrival, Residents, Seen};
+use crate::resident::{Arrival, Residence, Residents, Seen};
 use crate::state::State;
 use crate::stream::Purpose;
 use crate::target::{Batch, Target};
@@ -255,12 +255,9 @@ pub fn run<T: Target + Clone + Send + Sync>(
         batch_loss: is_on_minibatches(plan, target).then(|| vec![0.0; n_rows]),
         acceptance: plan.kernel.is_metropolis().then(|| vec![0.0; n_rows]),
     };
-    let residence = target
-        .residence()
-        .filter(|_| may_be_resident(plan, ensemble));
-    let (n_at_once, n_threads) = match residence {
-        Some(residence) => (residence.capacity(), 1),
-        None => (plan.block.min(target.n_rows_at_once()), plan.n_threads),
+    let n_at_once = match residence(target, plan, ensemble) {
+        Some(residence) => residence.capacity(),
+        None => plan.block.min(target.n_rows_at_once()),
     };
     let blocks: Vec<_> = (0..n_rows)
         .step_by(n_at_once)
@@ -269,7 +266,7 @@ pub fn run<T: Target + Clone + Send + Sync>(
     let next = AtomicUsize::new(0);
     let collected = Mutex::new(&mut draws);
     std::thread::scope(|scope| {
-        for _ in 0..n_threads.min(blocks.len()) {
+        for _ in 0..plan.n_threads.min(blocks.len()) {
             scope.spawn(|| {
                 let mut target = target.clone();
                 while let Some(rows) = blocks.get(next.fetch_add(1, Ordering::Relaxed)) {
@@ -412,9 +409,15 @@ fn is_on_minibatches(plan: &Plan, target: &impl Target) -> bool {
         .is_some_and(|size| size < target.n_samples())
 }
 
-/// Whether these chains can be moved where a target keeps rows itself: SGLD without a box.
-fn may_be_resident<T>(plan: &Plan, ensemble: &Ensemble<T>) -> bool {
-    plan.kernel == Kernel::Sgld && plan.radius.is_none() && ensemble.observable.is_none()
+/// Where a target keeps rows itself, if these chains can be moved there: SGLD without a box.
+fn residence<'a, T: Target>(
+    target: &'a T,
+    plan: &Plan,
+    ensemble: &Ensemble<T>,
+) -> Option<&'a dyn Residence> {
+    let possible =
+        plan.kernel == Kernel::Sgld && plan.radius.is_none() && ensemble.observable.is_none();
+    target.residence().filter(|_| possible)
 }
 
 /// The rows of a block: here, or where their target keeps them.
@@ -433,10 +436,7 @@ struct Here {
 
 impl Walkers {
     fn new<T: Target>(target: &T, plan: &Plan, ensemble: &Ensemble<T>) -> Self {
-        if let Some(residence) = target
-            .residence()
-            .filter(|_| may_be_resident(plan, ensemble))
-        {
+        if let Some(residence) = residence(target, plan, ensemble) {
             return Self::There(residence.take_in(&Arrival {
                 anchors: ensemble.anchors,
                 starts: ensemble.starts,

@@ -98,7 +98,7 @@ fn compute(config: &Config) -> anyhow::Result<Outcome> {
     let mut found = Vec::new();
     for (k, sampler) in config.samplers.iter().enumerate() {
         let mut plan = sampling.plan(n)?;
-        (plan.kernel, plan.block) = (sampler.kernel, 2);
+        plan.kernel = sampler.kernel;
         let dynamics = Dynamics::grid(&sampler.steps, &[sampling.gamma], &[nbeta])?;
         let anchor = network.w.view().insert_axis(ArrayAxis(0));
         let points = Points {
