@@ -88,16 +88,8 @@ fn libtorch(kind: DeviceKind) -> Result<Device, DeviceError> {
 }
 
 /// Whether it is a GPU.
-#[cfg(not(feature = "tch"))]
-pub(crate) fn is_gpu(_: &Device) -> bool {
-    false
-}
-
-/// Whether it is a GPU.
-#[cfg(feature = "tch")]
-#[allow(deprecated)] // as above
 pub(crate) fn is_gpu(device: &Device) -> bool {
-    *device == Device::libtorch_cuda(0usize)
+    DeviceKind::Cuda.open().is_ok_and(|gpu| gpu == *device)
 }
 
 /// Precision of a network's arithmetic. Parameters are kept in `f64` in either case.

@@ -1,16 +1,15 @@
 //! Chains that stay on the device: rows, anchors and scales are tensors there, and only samples' indices and losses travel.
 
-use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use burn::tensor::{Distribution, Tensor, TensorData};
+use burn::tensor::{Distribution, Tensor};
 use ndarray::{Array2, ArrayView2};
 use rand::Rng;
 use slt_sampler::stream::{Purpose, rng};
 use slt_sampler::{Arrival, Batch, Dynamics, Residence, Residents, Row, RowNoise, Seen, Target};
 
 use crate::device::is_gpu;
-use crate::target::{NetworkTarget, scatter};
+use crate::target::{NetworkTarget, download};
 
 /// Tensors for each parameter of the network, shapes `[n_rows, rows, columns]`.
 type Parameters = Vec<Tensor<3>>;
@@ -31,7 +30,7 @@ impl Residence for NetworkTarget {
 
     fn take_in(&self, arrival: &Arrival) -> Box<dyn Residents> {
         let noise = match is_gpu(self.device()) {
-            true => Noise::of_device(),
+            true => Noise::of_device(arrival),
             false => Noise::of_host(arrival),
         };
         Box::new(DeviceRows::new(self, arrival, noise))
@@ -43,7 +42,11 @@ enum Noise {
     /// Those that chains on the host have, row by row.
     OfHost(Vec<RowNoise>),
     /// The device's generator, which makes them in place; seeded at every step by the seed of the chains, the stream of the first row and the step.
-    OfDevice(#[expect(dead_code, reason = "held, not read")] MutexGuard<'static, ()>),
+    OfDevice {
+        seed: u64,
+        first_stream: u64,
+        _turn: MutexGuard<'static, ()>,
+    },
 }
 
 impl Noise {
@@ -54,9 +57,13 @@ impl Noise {
     }
 
     /// A program has one GPU, with one generator and one memory: ensembles take turns, each for as long as it lives.
-    fn of_device() -> Self {
+    fn of_device(arrival: &Arrival) -> Self {
         static TURN: Mutex<()> = Mutex::new(());
-        Self::OfDevice(TURN.lock().unwrap_or_else(PoisonError::into_inner))
+        Self::OfDevice {
+            seed: arrival.seed,
+            first_stream: arrival.rows[0].stream,
+            _turn: TURN.lock().unwrap_or_else(PoisonError::into_inner),
+        }
     }
 }
 
@@ -67,8 +74,6 @@ struct DeviceRows {
     away: Parameters,
     scale: Option<Parameters>,
     noise: Noise,
-    seed: u64,
-    first_stream: u64,
     /// Factors of a step for each row, shapes `[n_rows, 1, 1]`.
     factors: Factors,
 }
@@ -97,8 +102,6 @@ impl DeviceRows {
             away: upload((&starts - &arrival.anchors).view()),
             scale: arrival.scale.map(upload),
             noise,
-            seed: arrival.seed,
-            first_stream: arrival.rows[0].stream,
             factors: Factors {
                 gradient: each(|law| 0.5 * law.step_size() * law.nbeta()),
                 anchor: each(|law| 0.5 * law.step_size() * law.gamma()),
@@ -117,29 +120,26 @@ impl DeviceRows {
 
     /// The normals of a step.
     fn normals(&mut self, step: u64) -> Parameters {
-        let device = self.target.device().clone();
-        let dtype = self.target.precision().dtype();
         match &mut self.noise {
             Noise::OfHost(rows) => {
                 let d = self.target.n_params();
-                let mut normals = Array2::<f32>::zeros((rows.len(), d));
+                let mut normals = Array2::zeros((rows.len(), d));
                 for (row, mut to) in rows.iter_mut().zip(normals.rows_mut()) {
-                    let to = to.as_slice_mut().expect("rows are contiguous");
-                    row.for_step(step, |at, xi| to[at..at + xi.len()].copy_from_slice(xi));
+                    row.for_step(step, |at, xi| {
+                        let to = to.iter_mut().skip(at);
+                        to.zip(xi).for_each(|(to, &xi)| *to = f64::from(xi));
+                    });
                 }
-                let of = |(columns, [height, width]): &(Range<usize>, [usize; 2])| {
-                    let part = normals.slice(ndarray::s![.., columns.clone()]);
-                    let values: Vec<f32> = part.iter().copied().collect();
-                    let data = TensorData::new(values, [rows.len(), *height, *width]);
-                    Tensor::from_data(data, (&device, dtype))
-                };
-                self.target.segments().iter().map(of).collect()
+                self.target.upload(normals.view())
             }
-            Noise::OfDevice(_) => {
-                let key = rng(self.seed, Purpose::Noise, self.first_stream, step).next_u64();
-                device.seed(key);
+            Noise::OfDevice {
+                seed, first_stream, ..
+            } => {
+                let device = self.target.device();
+                let dtype = self.target.precision().dtype();
+                device.seed(rng(*seed, Purpose::Noise, *first_stream, step).next_u64());
                 let normal = Distribution::Normal(0.0, 1.0);
-                let of = |away: &Tensor<3>| Tensor::random(away.shape(), normal, (&device, dtype));
+                let of = |away: &Tensor<3>| Tensor::random(away.shape(), normal, (device, dtype));
                 self.away.iter().map(of).collect()
             }
         }
@@ -156,7 +156,7 @@ impl Residents for DeviceRows {
             noise,
             excess,
         } = &self.factors;
-        let mut product: Option<Tensor<3>> = None;
+        let mut products = Vec::new();
         for (i, (g, xi)) in gradients.into_iter().zip(normals).enumerate() {
             let scaled = |x: Tensor<3>| match &self.scale {
                 Some(scale) => x * scale[i].clone(),
@@ -166,18 +166,13 @@ impl Residents for DeviceRows {
             let drift = g.clone() * gradient.clone() + away.clone() * anchor.clone();
             let drift = scaled(drift);
             if seen.is_some() {
-                let each = scaled(g) * drift.clone();
-                let sum = each.sum_dim(2).sum_dim(1);
-                product = Some(match product {
-                    Some(others) => others + sum,
-                    None => sum,
-                });
+                products.push(scaled(g) * drift.clone());
             }
             *away = away.clone() + scaled(xi * noise.clone() - drift);
         }
-        if let (Some(seen), Some(product)) = (seen, product) {
+        if let Some(seen) = seen {
             download(loss, &mut seen.loss);
-            download(product * excess.clone(), &mut seen.excess);
+            download(sums(products) * excess.clone(), &mut seen.excess);
         }
     }
 
@@ -186,31 +181,22 @@ impl Residents for DeviceRows {
     }
 
     fn distances(&mut self, distance: &mut [f64]) {
-        let squares = |away: &Tensor<3>| away.clone().square().sum_dim(2).sum_dim(1);
-        let mut all = self.away.iter().map(squares);
-        let first = all.next().expect("a network has parameters");
-        let sum = all.fold(first, |sum, square| sum + square);
-        download(sum.sqrt(), distance);
+        let squares = self.away.iter().map(|away| away.clone().square());
+        download(sums(squares).sqrt(), distance);
     }
 
     fn rows(&self) -> Array2<f64> {
-        let n_rows = self.away[0].dims()[0];
-        let segments = self.target.segments();
-        let d = self.target.n_params();
-        let mut rows = Array2::zeros((n_rows, d));
-        let all = rows.as_slice_mut().expect("standard layout");
-        for ((columns, _), values) in segments.iter().zip(self.parameters()) {
-            let parts = all.chunks_exact_mut(d).map(|row| &mut row[columns.clone()]);
-            scatter(values, parts, columns.len());
-        }
+        let mut rows = Array2::zeros((self.away[0].dims()[0], self.target.n_params()));
+        self.target
+            .download_rows(self.parameters(), rows.view_mut());
         rows
     }
 }
 
-/// The values of `[n_rows, 1, 1]`.
-fn download(tensor: Tensor<3>, to: &mut [f64]) {
-    let n_rows = to.len();
-    scatter(tensor, std::iter::once(to), n_rows);
+/// Sums over all parameters, `[n_rows, 1, 1]`.
+fn sums(parameters: impl IntoIterator<Item = Tensor<3>>) -> Tensor<3> {
+    let each = parameters.into_iter().map(|x| x.sum_dim(2).sum_dim(1));
+    each.reduce(|a, b| a + b).expect("a network has parameters")
 }
 
 #[cfg(test)]
@@ -247,7 +233,7 @@ mod tests {
             rows: &Row::many(first_stream, N_ROWS, law),
             seed,
         };
-        let mut rows = DeviceRows::new(&target, &arrival, Noise::of_device());
+        let mut rows = DeviceRows::new(&target, &arrival, Noise::of_device(&arrival));
         for step in 0..n_steps {
             rows.step(Batch::Full, step, None);
         }

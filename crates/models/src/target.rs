@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use multiversion::multiversion;
-use ndarray::{Array2, Array3, ArrayView2, ArrayViewMut2, Axis};
+use ndarray::{Array2, Array3, ArrayView2, ArrayViewMut2};
 use slt_sampler::targets::Loss;
 use slt_sampler::{Batch, Residence, Target};
 
@@ -148,6 +148,17 @@ impl NetworkTarget {
         self.segments.iter().map(upload).collect()
     }
 
+    /// One tensor for each parameter as rows, `[n_rows, d]`.
+    pub(crate) fn download_rows(&self, parameters: Vec<Tensor<3>>, mut rows: ArrayViewMut2<f64>) {
+        let all = rows.as_slice_mut().expect("rows are contiguous");
+        for ((columns, _), values) in self.segments.iter().zip(parameters) {
+            let parts = all
+                .chunks_exact_mut(self.n_params)
+                .map(|row| &mut row[columns.clone()]);
+            scatter(values, parts, columns.len());
+        }
+    }
+
     pub(crate) fn device(&self) -> &Device {
         &self.device
     }
@@ -259,27 +270,16 @@ impl Target for NetworkTarget {
         &mut self,
         rows: ArrayView2<f64>,
         batch: Batch,
-        mut grad: ArrayViewMut2<f64>,
+        grad: ArrayViewMut2<f64>,
         loss: &mut [f64],
     ) {
         let (each, gradients) = self.gradients(self.upload(rows), batch);
-        scatter(each, std::iter::once(&mut *loss), rows.nrows());
-        let grad = grad.as_slice_mut().expect("gradients are contiguous");
-        for ((columns, _), values) in self.segments.iter().zip(gradients) {
-            let parts = grad
-                .chunks_exact_mut(self.n_params)
-                .map(|row| &mut row[columns.clone()]);
-            scatter(values, parts, columns.len());
-        }
+        download(each, loss);
+        self.download_rows(gradients, grad);
     }
 
     fn loss(&mut self, rows: ArrayView2<f64>, loss: &mut [f64]) {
-        let n_at_once = self.capacity();
-        let blocks = rows.axis_chunks_iter(Axis(0), n_at_once);
-        for (rows, loss) in blocks.zip(loss.chunks_mut(n_at_once)) {
-            let each = self.mean_loss(&self.upload(rows));
-            scatter(each, std::iter::once(loss), rows.nrows());
-        }
+        download(self.mean_loss(&self.upload(rows)), loss);
     }
 
     fn residence(&self) -> Option<&dyn Residence> {
@@ -335,16 +335,18 @@ fn widen(from: &[f32], to: &mut [f64]) {
 fn host(tensor: Tensor<3>) -> Vec<f64> {
     let n = tensor.dims().iter().product();
     let mut values = vec![0.0; n];
-    scatter(tensor, std::iter::once(values.as_mut_slice()), n);
+    download(tensor, &mut values);
     values
 }
 
+/// Writes a tensor's values, widened to `f64`.
+pub(crate) fn download(tensor: Tensor<3>, to: &mut [f64]) {
+    let n = to.len();
+    scatter(tensor, std::iter::once(to), n);
+}
+
 /// Writes a tensor's values to consecutive parts of length `len`, widened to `f64`.
-pub(crate) fn scatter<'a>(
-    tensor: Tensor<3>,
-    parts: impl Iterator<Item = &'a mut [f64]>,
-    len: usize,
-) {
+fn scatter<'a>(tensor: Tensor<3>, parts: impl Iterator<Item = &'a mut [f64]>, len: usize) {
     let data = tensor.into_data();
     if let Ok(values) = data.as_slice::<f32>() {
         for (part, values) in parts.zip(values.chunks_exact(len)) {

@@ -532,13 +532,6 @@ impl Walkers {
         };
         found.unwrap_or_else(|| vec![f64::NAN; n_rows])
     }
-
-    fn into_rows(self) -> Array2<f64> {
-        match self {
-            Self::Here(here) => here.state.rows,
-            Self::There(residents) => residents.rows(),
-        }
-    }
 }
 
 fn run_block<T: Target>(
@@ -619,8 +612,11 @@ fn run_block<T: Target>(
         observed: observed.map(|(_, values)| values),
         step_bias: (plan.kernel == Kernel::Sgld).then_some(step_bias),
         batch_loss: is_on_minibatches(plan, target).then_some(batch_loss),
-        acceptance: (plan.kernel.is_metropolis()).then(|| walkers.acceptance(n_rows)),
-        last: walkers.into_rows(),
+        acceptance: plan
+            .kernel
+            .is_metropolis()
+            .then(|| walkers.acceptance(n_rows)),
+        last: walkers.rows().into_owned(),
     }
 }
 

@@ -213,11 +213,12 @@ impl Llc {
         let n_chains = whole.len() as f64;
         let of = |values: &Vec<f64>| whole.iter().map(|&i| values[i]).sum::<f64>() / n_chains;
         llc.step_bias = draws.step_bias.as_ref().map(of);
-        // at the draws that a step left: all but the last
-        let left = draws.loss.slice(s![.., ..-1]).mean_axis(Axis(1));
-        if let (Some(by_batches), Some(left)) = (&draws.batch_loss, left) {
-            let apart = of(by_batches) - of(&left.to_vec());
-            llc.by_batches = Some(llc.mean + dynamics.nbeta() * apart);
+        if let Some(by_batches) = &draws.batch_loss {
+            // at the draws that a step left: all but the last
+            let left = |&i: &usize| draws.loss.slice(s![i, ..-1]).mean();
+            let left = whole.iter().map(left).sum::<Option<f64>>();
+            let apart = left.map(|sum| of(by_batches) - sum / n_chains);
+            llc.by_batches = apart.map(|apart| llc.mean + dynamics.nbeta() * apart);
         }
         // covariances within chains: the mean of a chain is not shared
         let (mut covariance, mut variance, mut distance) = (0.0, 0.0, 0.0);

@@ -3,6 +3,8 @@
 use ndarray::ArrayView2;
 #[cfg(feature = "tch")]
 use slt_models::{Device, DeviceKind, NetworkTarget};
+#[cfg(not(feature = "tch"))]
+use slt_report::SettingsError;
 use slt_sampler::targets::QuadraticNetwork;
 use slt_sampler::{Dynamics, Estimates, Sampling};
 
@@ -37,7 +39,7 @@ impl Place {
             "tch" | "cuda" => anyhow::bail!(
                 "device '{name}' needs libtorch, and this program was built without it; build with `--features tch` (`make reproduce DEVICE={name}` does)"
             ),
-            _ => anyhow::bail!("device '{name}' is unknown; expected cpu, tch or cuda"),
+            _ => Err(SettingsError::Device(name.to_owned()).into()),
         }
     }
 
